@@ -1,0 +1,8 @@
+"""Gates: one comparison each, read from text, judged over a benchmark's planned samples."""
+
+from pytest_modeleval.gates.evaluation import judge, not_judged
+from pytest_modeleval.gates.expression import parse_gate, parse_gates
+from pytest_modeleval.gates.gate import Gate, Term, check
+from pytest_modeleval.gates.table import Table
+
+__all__ = ["Gate", "Table", "Term", "check", "judge", "not_judged", "parse_gate", "parse_gates"]
