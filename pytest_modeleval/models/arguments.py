@@ -13,9 +13,7 @@ from pytest_modeleval.errors import UsageError
 class Arguments:
     """What was given to a backend. Each `UsageError` names the backend and the argument.
 
-        arguments = Arguments("echo", given)
-        self.latency = arguments.seconds("latency", 0.0)
-        arguments.finish()
+    Take each argument that there is by its name, then call `finish`.
     """
 
     def __init__(self, backend: str, given: Mapping[str, Any]) -> None:

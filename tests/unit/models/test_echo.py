@@ -56,8 +56,10 @@ def test_a_loglikelihood_is_minus_the_number_of_characters() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"latancy": 1}, "unknown argument 'latancy'; there are concurrency, latency. "
-                         "Did you mean latency?"),
+        (
+            {"latancy": 1},
+            "unknown argument 'latancy'; there are concurrency, latency. Did you mean latency?",
+        ),
         ({"latency": -1}, "latency=-1: expected a number of seconds"),
         ({"latency": float("nan")}, "latency=nan: expected a number of seconds"),
         ({"latency": "1"}, "latency='1': expected a number of seconds"),
