@@ -88,12 +88,13 @@ def test_the_record_tells_everything() -> None:
 
 
 def test_every_share_equals_its_own_decimal() -> None:
-    """1 of 3 with epochs is a sum of thirds; equal is within rounding."""
+    """Tenths, from ten epochs, add up to a hair less than they are: equal is within rounding."""
     for right in range(101):
         table = table_of("r" * right + "w" * (100 - right))
         assert verdict(f"accuracy >= {right / 100}", table).slack == 0.0
-    thirds = table_of(["rww"] * 3 + ["rrw"] * 3 + ["rrr"] * 4)
-    record = verdict("accuracy >= 0.7", thirds)
+    tenths = table_of(["r" * right + "w" * (10 - right) for right in (1, 7, 7, 7)])
+    record = verdict("accuracy >= 0.55", tenths)
+    assert record.value is not None and record.value < 0.55
     assert (record.verdict, record.slack) == ("passed", 0.0)
 
 
@@ -235,6 +236,13 @@ def test_scores_of_an_errored_epoch_and_values_that_are_no_number_are_left_out()
     assert first == 0.5
     assert all(map(math.isnan, others))
     assert table.metrics == ["accuracy", "f1"]
+
+
+def test_accuracy_is_made_from_the_outcomes_alone() -> None:
+    table = Table(1)
+    table.record(0, "wrong", {"accuracy": 1.0})
+    assert list(table.values("accuracy")) == [0.0]
+    assert table.metrics == ["accuracy"]
 
 
 def test_a_sample_is_the_mean_of_its_epochs() -> None:
