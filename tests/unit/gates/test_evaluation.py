@@ -256,7 +256,10 @@ def test_a_sample_is_the_mean_of_its_epochs() -> None:
 
 
 def test_a_slice() -> None:
-    columns = {"lang": ["de", "de", "en", None], "level": [1, 1.0, True, "1"]}
+    columns: dict[str, list[str | float | bool | None]] = {
+        "lang": ["de", "de", "en", None],
+        "level": [1, 1.0, True, "1"],
+    }
     table = table_of("rwre", {"x": [1.0, 3.0, 8.0, math.nan]}, columns)
     assert verdict('accuracy[lang == "de"] >= 0.5', table).value == 0.5
     assert verdict('accuracy[lang == "en"] >= 0.5', table).verdict == "passed"

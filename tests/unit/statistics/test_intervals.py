@@ -39,7 +39,7 @@ def test_wilson_touches_the_edges_exactly() -> None:
     for n in range(1, 60):
         assert wilson_interval(0, n).lower == 0.0
         assert wilson_interval(n, n).upper == 1.0
-    assert wilson_interval(0, 1)[:2] == (0.0, pytest.approx(0.793451, abs=1e-6))
+    assert wilson_interval(0, 1)[:2] == pytest.approx((0.0, 0.793451), abs=1e-6)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
