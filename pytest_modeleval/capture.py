@@ -1,0 +1,170 @@
+"""What a body prints, logs and warns belongs to its own sample, however many run at once.
+
+While sample items run, routers stand in for stdout, stderr, the log handlers and the function that
+shows warnings. Each asks the context variable whose line it is; what belongs to no body goes where
+it always went. C-level writes (file descriptors) cannot be told apart and stay as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import pdb
+import sys
+import warnings
+from typing import Any
+
+import pytest
+
+from pytest_modeleval.errors import UsageError
+from pytest_modeleval.recorder import Recorder, current
+
+
+class StreamRouter(io.TextIOBase):
+    """Stands in for `sys.stdout` or `sys.stderr`."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def write(self, text: str) -> int:
+        recorder = current.get()
+        if recorder is None:
+            return int(self._stream.write(text))
+        getattr(recorder, self._name).append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if current.get() is None:
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    # io.TextIOBase has these already, so __getattr__ is never asked for them.
+    encoding = property(lambda self: self._stream.encoding)  # type: ignore[assignment]
+    errors = property(lambda self: self._stream.errors)  # type: ignore[assignment]
+
+    def fileno(self) -> int:
+        return int(self._stream.fileno())
+
+    def isatty(self) -> bool:
+        return bool(self._stream.isatty())
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def truncate(self, size: int | None = None) -> int:
+        return int(self._stream.truncate(size))
+
+    def getvalue(self) -> Any:
+        """pytest's capture asks its in-memory files for this."""
+        return self._stream.getvalue()
+
+
+class LogRouter(logging.Handler):
+    """Gives each record to the sample that logged it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        recorder = current.get()
+        if recorder is not None:
+            recorder.log.append(record)
+            if recorder.caplog is not None:
+                recorder.caplog.handle(record)
+
+
+def _belongs_to_no_body(record: logging.LogRecord) -> bool:
+    return current.get() is None
+
+
+class OutputRouting:
+    """Routes while it is entered; `with OutputRouting(config): run the items`."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._plugins = config.pluginmanager
+        self._patches = pytest.MonkeyPatch()
+        self._handlers: list[logging.Handler] = []
+        self._router = LogRouter()
+
+    def __enter__(self) -> None:
+        self._route_streams()
+        self._route_logs()
+        self._route_warnings()
+        self._refuse_debuggers()
+
+    def __exit__(self, *_: object) -> None:
+        self._patches.undo()
+        logging.getLogger().removeHandler(self._router)
+        for handler in self._handlers:
+            handler.removeFilter(_belongs_to_no_body)
+
+    def _route_streams(self) -> None:
+        capture = self._plugins.getplugin("capturemanager")
+        if capture is not None and capture._method == "no":
+            return  # -s: the user wants to see lines as they come
+        captures = getattr(capture, "_global_capturing", None)
+        for short, name in (("out", "stdout"), ("err", "stderr")):
+            one = getattr(captures, short, None)
+            # pytest switches sys.stdout between its own file and the old one; route both.
+            for owner, attribute in (
+                (one, "tmpfile"),
+                (getattr(one, "syscapture", None), "tmpfile"),
+                (one, "_old"),
+                (getattr(one, "syscapture", None), "_old"),
+            ):
+                stream = getattr(owner, attribute, None)
+                if hasattr(stream, "write") and type(owner).__name__ == "SysCapture":
+                    self._replace(owner, attribute, stream, name)
+            self._replace(sys, name, getattr(sys, name), name)
+
+    def _replace(self, owner: Any, attribute: str, stream: Any, name: str) -> None:
+        self._patches.setattr(owner, attribute, StreamRouter(stream, name))
+
+    def _route_logs(self) -> None:
+        logging.getLogger().addHandler(self._router)
+        plugin = self._plugins.getplugin("logging-plugin")
+        if plugin is not None:
+            self._handlers = [plugin.caplog_handler, plugin.report_handler]
+        for handler in self._handlers:
+            handler.addFilter(_belongs_to_no_body)
+
+    def _route_warnings(self) -> None:
+        # Every warning passes here; `catch_warnings` does not touch this name.
+        show: Any = warnings._showwarnmsg  # type: ignore[attr-defined]
+
+        def route(message: warnings.WarningMessage) -> None:
+            recorder = current.get()
+            if recorder is None:
+                show(message)
+            else:
+                recorder.warnings.append(message)
+
+        self._patches.setattr(warnings, "_showwarnmsg", route)
+
+
+    def _refuse_debuggers(self) -> None:
+        for owner, name in ((sys, "breakpointhook"), (pdb, "set_trace")):
+            start: Any = getattr(owner, name)
+
+            def refuse(*arguments: Any, start: Any = start, **named: Any) -> Any:
+                if current.get() is None:
+                    return start(*arguments, **named)
+                raise UsageError(
+                    "breakpoint() in a body that runs beside others: name one sample by its node "
+                    "id, or run with --pdb, and it runs alone in the main thread"
+                )
+
+            self._patches.setattr(owner, name, refuse)
+
+
+def sections_of(recorder: Recorder, formatter: logging.Formatter) -> list[tuple[str, str]]:
+    """Captured output as the sections of a test report."""
+    found = []
+    if recorder.stdout:
+        found.append(("Captured stdout call", "".join(recorder.stdout)))
+    if recorder.stderr:
+        found.append(("Captured stderr call", "".join(recorder.stderr)))
+    if recorder.log:
+        lines = [formatter.format(record) for record in recorder.log]
+        found.append(("Captured log call", "\n".join(lines)))
+    return found

@@ -1,0 +1,245 @@
+"""From a benchmark to its items: the samples asked for, then the gates over them."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pytest_modeleval.definition import Benchmark
+from pytest_modeleval.datasets.samples import Samples
+from pytest_modeleval.datasets.selection import select
+from pytest_modeleval.datasets.source import open_samples
+from pytest_modeleval.errors import DatasetMissing, GateError, UsageError
+from pytest_modeleval.gates import check, parse_gates
+from pytest_modeleval.group import SampleGroup
+from pytest_modeleval.items import GateItem, MissingItem, SampleItem
+from pytest_modeleval.recorder import BUILT_IN_METRICS
+from pytest_modeleval.run import Run
+
+GLOBAL_OUTPUT = {
+    "capfd": "what a body prints is captured for its own sample anyway",
+    "capfdbinary": "what a body prints is captured for its own sample anyway",
+    "capsys": "what a body prints is captured for its own sample anyway",
+    "capsysbinary": "what a body prints is captured for its own sample anyway",
+    "capteesys": "what a body prints is captured for its own sample anyway",
+    "monkeypatch": "patch in a module- or session-scoped fixture instead",
+    "recwarn": "use pytest.warns in an ordinary test instead",
+}
+"""Fixtures that change the whole process, while many bodies run in it at once."""
+
+
+def expand(run: Run, template: pytest.Function, definition: Benchmark) -> list[pytest.Item]:
+    """The items of one benchmark, parameter set and model.
+
+    Raises ModelevalError for a dataset, a gate or a body that cannot be used.
+    """
+    _check_body(template)
+    model, params = _model_and_params(run, template)
+    gate_texts = _gate_texts(run, template, definition)
+    try:
+        samples, rows = _samples(run, template, definition)
+    except DatasetMissing as missing:
+        run.note_missing(template, model, params, gate_texts, str(missing))
+        return [MissingItem.make(template, str(missing), skip=run.settings.missing == "skip")]
+    group = SampleGroup(
+        template,
+        definition,
+        samples,
+        rows,
+        model=model,
+        params=params,
+        gate_texts=gate_texts,
+        epochs=run.settings.epochs or definition.epochs,
+        timeout=definition.timeout or run.settings.sample_timeout,
+    )
+    run.groups.append(group)
+    return list(_items(run, group))
+
+
+def _items(run: Run, group: SampleGroup) -> Iterator[pytest.Item]:
+    """All of a group's items, or only those that the command line names: looking for a few ids
+    among a hundred thousand items would take pytest longer than running them."""
+    wanted = run.asked.named(group.template)
+    for row in group.rows:
+        if wanted is None or group.item_name(row) in wanted:
+            yield SampleItem.make(group, row)
+    for gate in group.gates:
+        item = GateItem.make(group, gate)
+        if wanted is None or item.name.partition("[")[2][:-1] in wanted:
+            yield item
+
+
+def complete(run: Run, session: pytest.Session) -> None:
+    """After every plugin has selected: count what is left of each benchmark, and give a gate that
+    was asked for the samples that it speaks of."""
+    for group in run.groups:
+        group.selected = 0
+    gates: dict[SampleGroup, list[GateItem]] = {}
+    for item in session.items:
+        if isinstance(item, SampleItem):
+            item.group.selected += 1
+        elif isinstance(item, GateItem):
+            gates.setdefault(item.group, []).append(item)
+    wanting = {
+        group
+        for group, own in gates.items()
+        if group.selected < len(group.rows)
+        and (group.selected == 0 or session.config.getoption("lf", False) or _named(run, own))
+    }
+    if wanting:
+        session.items[:] = _with_samples(session.items, wanting)
+
+
+def _with_samples(
+    items: Sequence[pytest.Item], wanting: set[SampleGroup]
+) -> Iterator[pytest.Item]:
+    given: set[SampleGroup] = set()
+    for item in items:
+        group = item.group if isinstance(item, (SampleItem, GateItem)) else None
+        if group not in wanting:
+            yield item
+            continue
+        if group not in given:
+            given.add(group)
+            group.selected = len(group.rows)
+            yield from (SampleItem.make(group, row) for row in group.rows)
+        if isinstance(item, GateItem):
+            yield item
+
+
+def _named(run: Run, gates: Sequence[GateItem]) -> bool:
+    for gate in gates:
+        wanted = run.asked.named(gate.group.template)
+        if wanted is not None and gate.name.partition("[")[2][:-1] in wanted:
+            return True
+    return False
+
+
+class Asked:
+    """The items that the command line names by their full node ids."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._parts: dict[tuple[Path, str], set[str]] = {}
+        self._whole: list[Path] = []
+        self.count = 0
+        for argument in config.args:
+            path, _, names = argument.partition("::")
+            name, bracket, part = names.partition("[")
+            place = (config.invocation_params.dir / path).resolve()
+            if bracket:
+                self.count += 1
+                self._parts.setdefault((place, name), set()).add(part.removesuffix("]"))
+            else:
+                self._whole.append(place)
+
+    def named(self, template: pytest.Function) -> set[str] | None:
+        """What stands in brackets for this function; None where it is wanted whole."""
+        path = template.path
+        names = template.nodeid.partition("[")[0].partition("::")[2]
+        if any(path == whole or whole in path.parents for whole in self._whole):
+            return None
+        return self._parts.get((path, names))
+
+
+def _samples(
+    run: Run, template: pytest.Function, definition: Benchmark
+) -> tuple[Samples, Sequence[int]]:
+    key = (id(definition), run.settings.max_samples, run.settings.sample_seed)
+    if key not in run.opened:
+        samples = open_samples(
+            definition.dataset,
+            folders=run.settings.data,
+            base=template.path.parent,
+            registered=run.registered_datasets,
+            to_sample=definition.sample,
+            few_shot=definition.few_shot,
+        )
+        rows = select(samples, run.settings.max_samples, run.settings.sample_seed)
+        run.opened[key] = (samples, rows)
+    return run.opened[key]
+
+
+def _model_and_params(run: Run, template: pytest.Function) -> tuple[str, str]:
+    """The model's alias, and what stands in the node id beside it and the sample."""
+    callspec = getattr(template, "callspec", None)
+    text: str = callspec.id if callspec else ""
+    alias = callspec.params.get("modeleval_alias") if callspec else None
+    if len(run.specs) > 1 and alias in run.specs:
+        return str(alias), text.removeprefix(str(alias)).removeprefix("-")
+    return next(iter(run.specs), ""), text
+
+
+def _check_body(template: pytest.Function) -> None:
+    name = template.originalname
+    arguments = set(template._fixtureinfo.argnames)
+    if inspect.isasyncgenfunction(template.obj) or inspect.isgeneratorfunction(template.obj):
+        raise UsageError(f"benchmark {name} has a yield in it: a body runs once, from end to end")
+    if "sample" not in arguments:
+        raise UsageError(f"benchmark {name} must take `sample`: def {name}(sample, model)")
+    for fixture, instead in GLOBAL_OUTPUT.items():
+        if fixture in arguments:
+            raise UsageError(
+                f"benchmark {name} asks for {fixture}, which changes the whole process, but many "
+                f"bodies run at once: {instead}"
+            )
+    for fixture, definitions in template._fixtureinfo.name2fixturedefs.items():
+        if fixture != "sample" and any("sample" in each.argnames for each in definitions):
+            raise UsageError(
+                f"fixture {fixture} asks for `sample`, but fixtures are set up once for all "
+                f"samples of {name}: make it a function that the body calls with its sample"
+            )
+
+
+def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> Sequence[str]:
+    texts = list(definition.gates)
+    names = {template.originalname, template.nodeid.partition("[")[0], template.nodeid}
+    for number, (benchmark, expression) in enumerate(run.settings.gates):
+        if benchmark in names:
+            texts.append(expression)
+            run.used_gates.add(number)
+    known = {*BUILT_IN_METRICS, *definition.metrics, *_scores_named_in(template)}
+    for gate in parse_gates(texts):
+        try:
+            check(gate, known)
+        except GateError as error:
+            raise GateError(
+                f"{template.originalname}: {error}. A metric that a helper records is named with "
+                "@benchmark(metrics=[…])"
+            ) from None
+    return texts
+
+
+def _scores_named_in(template: pytest.Function) -> set[str]:
+    """The names that the benchmark's own module gives to `score`."""
+    try:
+        tree = ast.parse(template.path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return set()
+    return {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
+        and getattr(node.func, "id", getattr(node.func, "attr", None)) == "score"
+    }
+
+
+def check_gates_used(run: Run) -> None:
+    """Every --gate must have found its benchmark."""
+    names = sorted({group.template.originalname for group in run.groups})
+    for number, (benchmark, _) in enumerate(run.settings.gates):
+        if number not in run.used_gates and names:
+            near = difflib.get_close_matches(benchmark, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(
+                f'--gate "{benchmark}: …": no benchmark of that name was collected; '
+                f"there are {', '.join(names)}.{hint}"
+            )
+

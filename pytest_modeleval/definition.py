@@ -1,0 +1,92 @@
+"""The nouns of the field: a benchmark is a test function over a dataset of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pytest_modeleval.datasets.few_shot import FewShot
+from pytest_modeleval.datasets.sample import Sample
+from pytest_modeleval.errors import UsageError
+from pytest_modeleval.recorder import score
+
+__all__ = ["Benchmark", "FewShot", "Sample", "benchmark", "score"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ATTRIBUTE = "__modeleval__"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Benchmark:
+    """What `@benchmark` was given; the fields are its arguments."""
+
+    dataset: str | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
+    gates: tuple[str, ...] = ()
+    sample: Callable[[Mapping[str, Any]], Any] | None = None
+    few_shot: FewShot | None = None
+    epochs: int = 1
+    cluster: str | None = None
+    timeout: float | None = None
+    metrics: tuple[str, ...] = ()
+
+
+def benchmark(
+    dataset: str | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]],
+    *,
+    gates: Sequence[str] = (),
+    sample: Callable[[Mapping[str, Any]], Any] | None = None,
+    few_shot: int | FewShot = 0,
+    epochs: int = 1,
+    cluster: str | None = None,
+    timeout: float | None = None,
+    metrics: Sequence[str] = (),
+) -> Callable[[Function], Function]:
+    """Make a test function a benchmark: it runs once for every sample of `dataset`.
+
+    The function takes `sample`, usually `model`, and any fixtures. Where it raises nothing the
+    sample is right; a failing `assert` makes it wrong, any other exception an error.
+
+    Args:
+        dataset: a registered name ("gsm8k"), a path (.jsonl, .csv, .parquet; relative to the
+            benchmark's own file), "hf:org/name:config[split]", or an iterable of mappings, or a
+            function that returns one.
+        gates: expressions that must hold over all samples, such as "accuracy >= 0.75".
+        sample: turns one record of the dataset into a `Sample`, or into a list of them.
+        few_shot: how many solved examples each sample gets in `sample.few_shot`.
+        epochs: how often each sample runs; its scores are the means over its epochs.
+        cluster: the field of a record that tells which samples belong together.
+        timeout: seconds that a body may take.
+        metrics: names that the body's helpers give to `score`; those that the body itself gives
+            are found without this.
+    """
+    if isinstance(gates, str):
+        gates = (gates,)
+    if epochs < 1:
+        raise UsageError(f"@benchmark(epochs={epochs}): a sample runs once or more")
+    if timeout is not None and timeout <= 0:
+        raise UsageError(f"@benchmark(timeout={timeout}): expected more than 0 seconds")
+    if isinstance(few_shot, int):
+        few_shot = FewShot(few_shot)
+    definition = Benchmark(
+        dataset=dataset,
+        gates=tuple(gates),
+        sample=sample,
+        few_shot=few_shot if few_shot.count else None,
+        epochs=epochs,
+        cluster=cluster,
+        timeout=timeout,
+        metrics=tuple(metrics),
+    )
+
+    def mark(function: Function) -> Function:
+        setattr(function, ATTRIBUTE, definition)
+        return function
+
+    return mark
+
+
+def definition_of(function: object) -> Benchmark | None:
+    """The benchmark that a function was made into, or None for an ordinary test."""
+    found = getattr(function, ATTRIBUTE, None)
+    return found if isinstance(found, Benchmark) else None

@@ -1,0 +1,38 @@
+"""Async fixtures of benchmarks, set up on the loop where the bodies run."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from pytest_modeleval.background import BackgroundLoop
+
+
+def set_up_async(background: BackgroundLoop, fixturedef: Any, request: Any) -> object:
+    """Set up an `async def` fixture that no other plugin has made its own, and keep its value
+    where pytest looks for it."""
+    from _pytest.fixtures import resolve_fixture_function
+
+    function = resolve_fixture_function(fixturedef, request)
+    arguments = {name: request.getfixturevalue(name) for name in fixturedef.argnames}
+    key = fixturedef.cache_key(request)
+    try:
+        if inspect.isasyncgenfunction(function):
+            generator = function(**arguments)
+            value = background.run(generator.__anext__())
+            fixturedef.addfinalizer(lambda: background.run(_finish(generator)))
+        else:
+            value = background.run(function(**arguments))
+    except BaseException as error:
+        fixturedef.cached_result = (None, key, (error, error.__traceback__))
+        raise
+    fixturedef.cached_result = (value, key, None)
+    return value
+
+
+async def _finish(generator: Any) -> None:
+    try:
+        await generator.__anext__()
+    except StopAsyncIteration:
+        return
+    raise RuntimeError("an async fixture may yield only once")

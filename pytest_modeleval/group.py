@@ -1,0 +1,163 @@
+"""What all samples of one benchmark, parameter set and model have in common.
+
+pytest itself makes a `Function` of each benchmark and parameter set, the *template*: its fixtures,
+marks, class and parameters are pytest's own. The group keeps it for all its samples.
+"""
+
+from __future__ import annotations
+
+import inspect
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from pytest_modeleval.definition import Benchmark
+from pytest_modeleval.datasets.samples import Samples
+from pytest_modeleval.gates import parse_gates
+from pytest_modeleval.models.model import Model
+from pytest_modeleval.tally import Plan
+
+
+class SampleGroup:
+    """What all samples of one benchmark, parameter set and model share.
+
+    `rows` are the planned samples, as positions in `samples`. `refusal` says why none can run.
+    """
+
+    def __init__(
+        self,
+        template: pytest.Function,
+        definition: Benchmark,
+        samples: Samples,
+        rows: Sequence[int],
+        *,
+        model: str,
+        params: str,
+        gate_texts: Sequence[str],
+        epochs: int,
+        timeout: float | None,
+    ) -> None:
+        self.template = template
+        self.definition = definition
+        self.samples = samples
+        self.rows = rows
+        self.model = model
+        self.gate_texts = gate_texts
+        self.gates = parse_gates(gate_texts)
+        self.epochs = epochs
+        self.timeout = timeout
+        self.refusal: str | None = None
+        self.selected = 0
+        self.plan_sent = False
+        self.setup_error: BaseException | None = None
+        function: Callable[..., Any] = template.obj
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.ihook = template.ihook
+        self.location = template.location
+        base, _, _ = template.nodeid.partition("[")
+        self.name = f"{base}[{params}]" if params else base
+        own_params = getattr(template, "callspec", None)
+        self._prefix = f"{own_params.id}-" if own_params and own_params.id else ""
+        self.node_prefix = f"{base}[{self._prefix}"
+        self.chain = template.listchain()
+        self.arguments: dict[str, Any] | None = None
+
+    def item_name(self, row: int) -> str:
+        """The part of a node id in brackets."""
+        return self._prefix + self.samples.id(row)
+
+    def place_of(self, row: int) -> int:
+        """Where a sample stands among the planned ones."""
+        return row if isinstance(self.rows, range) else bisect_left(self.rows, row)
+
+    def plan(self) -> Plan:
+        """What this group sets out to do, in plain values."""
+        columns = {name: self._column(name) for gate in self.gates for name in gate.columns}
+        return Plan(
+            benchmark=self.name,
+            model=self.model,
+            node_prefix=self.node_prefix,
+            location=self.location,
+            samples=len(self.rows),
+            selected=self.selected,
+            epochs=self.epochs,
+            gates=list(self.gate_texts),
+            columns=columns,
+            dataset_fingerprint=self.samples.dataset.fingerprint,
+            refusal=self.refusal,
+        )
+
+    def _column(self, name: str) -> list[Any]:
+        found = (self.samples.bare(row).metadata.get(name) for row in self.rows)
+        return [each if isinstance(each, (str, int, float, bool)) else None for each in found]
+
+    @cached_property
+    def body_arguments(self) -> frozenset[str]:
+        """The fixtures that the body itself takes."""
+        return frozenset(self.template._fixtureinfo.argnames) - {"sample"}
+
+    @cached_property
+    def runs_plainly(self) -> bool:
+        """Whether no mark asks for more than our own protocol does (skipif, xfail, usefixtures)."""
+        slow = {"skip", "skipif", "xfail", "usefixtures"}
+        return not any(mark.name in slow for mark in self.template.iter_markers())
+
+    def take_arguments(self) -> None:
+        """Keep the fixtures' values; the template has just been set up."""
+        values = self.template.funcargs
+        self.arguments = {name: values[name] for name in self.body_arguments}
+        self._fit_to_function()
+
+    def ready(self) -> bool:
+        """Whether bodies may start before their turn: only if each fixture they need has its value
+        already. Nothing is set up here, since that would be out of pytest's order."""
+        if self.arguments is not None:
+            return True
+        if self.refusal or not self.runs_plainly:
+            return False
+        template = self.template
+        values: dict[str, Any] = {}
+        params = getattr(getattr(template, "callspec", None), "params", {})
+        for name in template.fixturenames:
+            if name == "sample":
+                continue
+            definitions = template._fixtureinfo.name2fixturedefs.get(name)
+            if not definitions or definitions[-1].scope != "session":
+                return False
+            cached = definitions[-1].cached_result
+            if cached is None or cached[2] is not None:
+                return False
+            if name in params and cached[1] is not params[name]:
+                return False
+            values[name] = cached[0]
+        self.arguments = {name: values[name] for name in self.body_arguments}
+        self._fit_to_function()
+        return True
+
+    def _fit_to_function(self) -> None:
+        """A plain `def` gets the blocking face of its models."""
+        assert self.arguments is not None
+        if self.is_async:
+            return
+        for name, value in self.arguments.items():
+            if isinstance(value, Model):
+                self.arguments[name] = value.blocking
+            elif isinstance(value, Models):
+                self.arguments[name] = value.blocking
+
+
+class Models(dict[str, Model]):
+    """Models by role: `models["judge"]`."""
+
+    @property
+    def blocking(self) -> dict[str, Any]:
+        return {role: model.blocking for role, model in self.items()}
+
+    def __missing__(self, role: str) -> Model:
+        raise pytest.UsageError(
+            f"models[{role!r}]: no model has that role; name one with --role {role}=BACKEND:NAME"
+        )

@@ -1,0 +1,198 @@
+"""Bodies run ahead of the reporter, so that an engine sees many requests at once.
+
+pytest reports items strictly one after the other. So the bodies of the next items already run, as
+tasks on the background loop, while the main thread waits for the item whose turn it is:
+
+    main thread       take(item): admit it and those behind it ─► wait for its body ─► report
+    background loop   queue ─► at most `window` bodies running ─► done
+
+Two bounds hold. `window` bodies run at once; it grows for as long as the models' limiters have
+room, so that bodies which do more than call a model still keep the engine full. And at most 16
+windows are admitted and not yet reported, so that one slow reply does not stall the rest while
+finished results cannot pile up either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from pytest_modeleval.background import BackgroundLoop
+from pytest_modeleval.body import Body
+from pytest_modeleval.items import SampleItem
+from pytest_modeleval.models.limiter import Limiter
+
+AHEAD = 16
+"""Windows that may be admitted and not yet reported."""
+
+WIDEST = 4
+"""How many times the requests in flight there may be bodies."""
+
+
+class Upcoming(Protocol):
+    """The items that will follow, in pytest's order."""
+
+    def reached(self, item: SampleItem) -> None:
+        """pytest runs `item` now, though `next` has not given it out."""
+
+    def next(self, most: int) -> Sequence[SampleItem]:
+        """At most `most` sample items that may start now and were not given out before."""
+        ...
+
+
+class Lookahead:
+    """The window of running bodies. `take` belongs to the main thread, the rest to the loop."""
+
+    def __init__(
+        self,
+        background: BackgroundLoop,
+        upcoming: Upcoming,
+        limiters: Sequence[Limiter],
+        *,
+        seed: int,
+    ) -> None:
+        in_flight = max((limiter.limit for limiter in limiters), default=1)
+        self.window = in_flight
+        self.running: set[Body] = set()
+        self._widest = WIDEST * in_flight
+        self._admitted = 0
+        self._most_admitted = AHEAD * in_flight
+        self._background = background
+        self._upcoming = upcoming
+        self._limiters = limiters
+        self._seed = seed
+        self._queue: deque[Body] = deque()
+        self._closing = False
+        self._threads = ThreadPoolExecutor(self._widest, thread_name_prefix="modeleval-body")
+        self._arrival = threading.Condition()
+        self._awaited: Body | None = None
+
+    # ---------------------------------------------------------------- the main thread
+
+    def take(self, item: SampleItem) -> Body:
+        """The finished body of `item`, after which others are already under way."""
+        body: Body | None = item.body
+        if body is None:
+            self._upcoming.reached(item)
+            body = self._admit([item])
+        self._admit_further()
+        try:
+            self._wait(body)
+        except BaseException:
+            # Ctrl-C, or a plugin that limits the time of a test: nobody waits for this body now.
+            self._background.loop.call_soon_threadsafe(self._give_up, body)
+            item.body = None
+            raise
+        finally:
+            self._admitted -= 1
+        return body
+
+    def _admit(self, items: Sequence[SampleItem]) -> Body:
+        for item in items:
+            item.body = Body(item.group, item.row, self._seed)
+            self._queue.append(item.body)
+        self._admitted += len(items)
+        self._background.loop.call_soon_threadsafe(self._start)
+        return items[-1].body
+
+    def _admit_further(self) -> None:
+        room = self._most_admitted - self._admitted
+        if room < self.window and self._admitted > self.window:
+            return  # in gulps: looking for one item at a time would cost more than it gains
+        if following := self._upcoming.next(room):
+            self._admit(following)
+
+    def _wait(self, body: Body) -> None:
+        if body.done:
+            return
+        with self._arrival:
+            self._awaited = body
+            while not body.done:
+                self._arrival.wait()
+            self._awaited = None
+
+    def cancel(self, grace: float = 5.0) -> None:
+        """Give up what was not reported. Returns when every task has ended, or after `grace`."""
+        asyncio.run_coroutine_threadsafe(self._cancel(grace), self._background.loop).result()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # ---------------------------------------------------------------- the background loop
+
+    def _start(self) -> None:
+        while self._queue and len(self.running) < self.window and not self._closing:
+            body = self._queue.popleft()
+            self.running.add(body)
+            body.task = self._background.loop.create_task(self._run(body))
+
+    async def _run(self, body: Body) -> None:
+        try:
+            await body.run(self._threads)
+        finally:
+            self.running.discard(body)
+            self._widen()
+            self._start()
+            body.done = True
+            if self._awaited is body:
+                with self._arrival:
+                    self._arrival.notify()
+
+    def _give_up(self, body: Body) -> None:
+        if body.task is not None:
+            body.task.cancel()
+
+    def _widen(self) -> None:
+        """A body has just ended: were its model busy, another request would have its place."""
+        if (
+            self.window < self._widest
+            and self._queue
+            and not any(limiter.full for limiter in self._limiters)
+        ):
+            self.window += 1
+
+    async def _cancel(self, grace: float) -> None:
+        self._closing = True
+        self._queue.clear()
+        tasks = [body.task for body in self.running if body.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+
+
+class InOrder:
+    """The items of a session that one process runs from the first to the last."""
+
+    def __init__(self, items: Sequence[object]) -> None:
+        self._items = items
+        self._next = 0
+
+    def reached(self, item: SampleItem) -> None:
+        self._next = self._items.index(item, self._next) + 1
+
+    def next(self, most: int) -> Sequence[SampleItem]:
+        found: list[SampleItem] = []
+        while len(found) < most and self._next < len(self._items):
+            item = self._items[self._next]
+            if isinstance(item, SampleItem):
+                if not item.group.ready():
+                    break
+                found.append(item)
+            self._next += 1
+        return found
+
+
+def run_inline(item: SampleItem, seed: int) -> Body:
+    """Run the body in this very thread, alone and without time limits: for a debugger."""
+    body = Body(item.group, item.row, seed)
+    loop = asyncio.new_event_loop()
+    try:
+        body.task = loop.create_task(body.run(None))
+        loop.run_until_complete(body.task)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    return body

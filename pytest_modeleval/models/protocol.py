@@ -1,0 +1,167 @@
+"""What a backend must offer, and the values that pass between it and the model's face.
+
+A backend is small: it turns one request into one answer. Everything else (limits, records, the
+comfortable calls) is built round it once, in `Model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pytest_modeleval.models.messages import Message, Tool, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to decode; everything that was sent is here, nothing is left to a server's default.
+
+    `seed` None means that none is sent. `logprobs` asks for the log-probabilities of so many
+    tokens a position. `extra` goes to the backend as it is.
+    """
+
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which call of which sample a request belongs to."""
+
+    benchmark: str
+    sample_id: str
+    epoch: int = 0
+    call: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A chat (`messages`) or a completion (`prompt`); exactly one of the two is set."""
+
+    sampling: Sampling
+    messages: tuple[Message, ...] | None = None
+    prompt: str | None = None
+    tools: tuple[Tool, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; None where the backend does not tell."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One generated token, its natural-log probability, and the likeliest tokens in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A model's reply. Times are seconds; what a backend cannot tell is None, never invented.
+
+    `ttft_s` is the time to the first token, `tpot_s` the time per output token after the first,
+    `latency_s` the time from sending the request to the end of the reply.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    reasoning: str | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLikelihood:
+    """ln p(continuation | context): the sum over its `tokens` tokens, and whether greedy decoding
+    would have produced it."""
+
+    sum: float
+    tokens: int
+    is_greedy: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The likeliest of several choices. `scores` are what was compared, in the choices' order."""
+
+    index: int
+    text: str
+    scores: tuple[float, ...]
+    loglikelihoods: tuple[LogLikelihood, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do with the model that it holds."""
+
+    chat: bool = False
+    completion: bool = False
+    loglikelihood: bool = False
+    logprobs: bool = False
+    tools: bool = False
+    images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model answered: `revision` is a commit, a hash of the weights, or None where nothing
+    proves it (a name behind a URL)."""
+
+    backend: str
+    name: str
+    revision: str | None = None
+    backend_version: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """One way to reach a model. Every method but the constructor is called on one event loop.
+
+    The constructor takes `(name, **arguments)`, must not block, load or import anything heavy, and
+    raises `UsageError` for arguments that it does not know. `capabilities` and `identity` are
+    complete once `start` has returned. `concurrency` is how many requests it wants in flight.
+    """
+
+    concurrency: int
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+    async def start(self) -> None:
+        """Load the model or probe the server. Raises ModelError with one sentence."""
+
+    async def generate(self, request: Request) -> Generation:
+        """Answer one request. Raises RequestError; cancelling the task abandons the request."""
+        ...
+
+    async def loglikelihood(
+        self, context: str, continuations: Sequence[str]
+    ) -> list[LogLikelihood]:
+        """ln p of each continuation after the context, in their order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give everything back; after it no process and no memory of the model is left."""

@@ -1,0 +1,303 @@
+"""What the user said: the command line wins over the environment, that over `[tool.modeleval]`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_modeleval.errors import UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """A run's settings, checked. Times are seconds."""
+
+    models: tuple[str, ...]
+    model_arguments: Mapping[str, Any]
+    roles: Mapping[str, str]
+    aliases: Mapping[str, Mapping[str, Any]]
+    gates: tuple[tuple[str, str], ...]
+    baseline: str | None
+    max_samples: int | None
+    sample_seed: int | None
+    epochs: int | None
+    seed: int
+    concurrency: int | None
+    sample_timeout: float | None
+    max_errors: str | None
+    data: tuple[Path, ...]
+    out: Path | None
+    missing: str
+    wrong: str
+    junit_samples: str
+
+    def allowed_errors(self, planned: int) -> int | None:
+        """How many of `planned` samples may fail with an error; None when none was allowed."""
+        if self.max_errors is None:
+            return None
+        if self.max_errors.endswith("%"):
+            return int(planned * float(self.max_errors[:-1]) / 100)
+        return int(self.max_errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting: its flag, how its text is read, and what it is when nobody says."""
+
+    flag: str
+    help: str
+    read: Callable[[str], Any] = str
+    default: Any = None
+    metavar: str | None = None
+    repeatable: bool = False
+    choices: tuple[str, ...] | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def dest(self) -> str:
+        name = self.flag.lstrip("-").replace("-", "_")
+        return "modeleval_" + name.removeprefix("modeleval_")
+
+    @property
+    def key(self) -> str:
+        """Its name in the table; the environment has it in capitals after MODELEVAL_."""
+        return self.dest.removeprefix("modeleval_")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("expected 1 or more")
+    return number
+
+
+def _seconds(text: str) -> float:
+    """Seconds, or a number with s, m or h."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if found is None or float(found[1]) == 0:
+        raise ValueError("expected a time such as 90, 90s, 5m or 1h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _errors(text: str) -> str:
+    if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text.strip()):
+        raise ValueError("expected a number such as 5, or a share such as 1%")
+    return text.strip()
+
+
+def _pair(text: str) -> str:
+    if not text.partition("=")[2]:
+        raise ValueError("expected KEY=VALUE")
+    return text
+
+
+def _gate(text: str) -> str:
+    if not text.partition(":")[2].strip():
+        raise ValueError('expected "BENCHMARK: EXPRESSION", such as "test_gsm8k: accuracy >= 0.8"')
+    return text
+
+
+OPTIONS = (
+    Option(
+        "--model",
+        "model under test: BACKEND:NAME (openai, llamacpp, vllm, transformers, replay, echo), "
+        "tiny, or an alias from [tool.modeleval.models.ALIAS]; repeatable",
+        metavar="MODEL",
+        repeatable=True,
+    ),
+    Option(
+        "--model-arg",
+        "argument of the one model or of its sampling, such as base_url=… or temperature=0.7; "
+        "repeatable",
+        read=_pair,
+        metavar="KEY=VALUE",
+        repeatable=True,
+    ),
+    Option(
+        "--role",
+        "helper model, for models[ROLE] in a benchmark; repeatable",
+        read=_pair,
+        metavar="ROLE=MODEL",
+        repeatable=True,
+    ),
+    Option("--judge", "short for --role judge=MODEL", metavar="MODEL"),
+    Option("--baseline", "run that regression gates compare with (not available yet)", metavar="RUN"),
+    Option(
+        "--gate",
+        'one more gate, such as "test_gsm8k: accuracy >= 0.8"; repeatable',
+        read=_gate,
+        metavar='"BENCHMARK: EXPRESSION"',
+        repeatable=True,
+    ),
+    Option("--max-samples", "at most so many samples of each benchmark", _positive, metavar="N"),
+    Option(
+        "--sample-seed",
+        "draw the --max-samples at random with this seed instead of taking the first",
+        int,
+        metavar="S",
+    ),
+    Option("--epochs", "how often each sample runs", _positive, metavar="K"),
+    Option("--modeleval-seed", "run seed, from which each call's seed is made (0)", int, 0, "SEED"),
+    Option(
+        "--concurrency",
+        "requests in flight (default: 64 for an API, an in-process engine's batch size)",
+        _positive,
+        metavar="N",
+    ),
+    Option("--sample-timeout", "time that a sample may take, such as 90s or 5m", _seconds, None, "T"),
+    Option(
+        "--max-errors",
+        "samples that may fail with an error before the run does, as N or N%%",
+        _errors,
+        metavar="N",
+    ),
+    Option(
+        "--modeleval-data",
+        "folder where datasets are looked for by name; repeatable",
+        metavar="DIR",
+        repeatable=True,
+    ),
+    Option("--modeleval-out", "folder of this run (default: .modeleval/runs/<run id>)", Path, None, "DIR"),
+    Option(
+        "--modeleval-missing",
+        "what becomes of a benchmark whose dataset is not at hand (undecided)",
+        default="undecided",
+        choices=("undecided", "skip"),
+    ),
+    Option(
+        "--modeleval-wrong",
+        "how a wrong sample is reported (pass: the letter w, and the run stays green)",
+        default="pass",
+        choices=("pass", "xfail", "fail"),
+    ),
+    Option(
+        "--junit-samples",
+        "samples that stand in junit.xml (all)",
+        default="all",
+        choices=("all", "wrong", "none"),
+    ),
+)
+
+
+def add_options(parser: Any) -> None:
+    """Declare the options; what they mean is found out in `load`, so that pytest starts quickly."""
+    group = parser.getgroup("modeleval", "benchmarks for language models (pytest-modeleval)")
+    for option in OPTIONS:
+        group.addoption(
+            option.flag,
+            dest=option.dest,
+            action="append" if option.repeatable else "store",
+            default=None,
+            metavar=option.metavar or ("|".join(option.choices) if option.choices else None),
+            help=option.help,
+        )
+
+
+def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
+    """Read all three sources. Raises UsageError that names the option and where it was said."""
+    file = root / "pyproject.toml"
+    table = _table(file)
+    aliases = table.pop("models", {})
+    known = {option.key for option in OPTIONS}
+    for key in table:
+        if key.replace("-", "_") not in known:
+            near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{file}: [tool.modeleval] has no setting {key!r}.{hint}")
+    table = {key.replace("-", "_"): value for key, value in table.items()}
+    said = {option.key: _value(option, command_line(option.dest), table, file) for option in OPTIONS}
+    roles = dict(text.partition("=")[::2] for text in said["role"])
+    if said["judge"]:
+        roles["judge"] = said["judge"]
+    if len(said["model"]) > 1 and said["model_arg"]:
+        raise UsageError(
+            "--model-arg speaks of the one model, but there are several: give each an alias in "
+            "[tool.modeleval.models.ALIAS]"
+        )
+    return RunConfig(
+        models=tuple(dict.fromkeys(said["model"])),
+        model_arguments=dict(_argument(text) for text in said["model_arg"]),
+        roles=roles,
+        aliases=aliases,
+        gates=tuple(_split_gate(text) for text in said["gate"]),
+        baseline=said["baseline"],
+        max_samples=said["max_samples"],
+        sample_seed=said["sample_seed"],
+        epochs=said["epochs"],
+        seed=said["seed"],
+        concurrency=said["concurrency"],
+        sample_timeout=said["sample_timeout"],
+        max_errors=said["max_errors"],
+        data=tuple(root / folder for folder in said["data"]),
+        out=said["out"],
+        missing=said["missing"],
+        wrong=said["wrong"],
+        junit_samples=said["junit_samples"],
+    )
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            document = tomllib.load(stream)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not valid TOML: {error}") from None
+    return dict(document.get("tool", {}).get("modeleval", {}))
+
+
+def _value(option: Option, command_line: Any, table: Mapping[str, Any], file: Path) -> Any:
+    variable = "MODELEVAL_" + option.key.upper()
+    if command_line is not None:
+        return _read(option, command_line, option.flag)
+    if os.environ.get(variable):
+        text = os.environ[variable]
+        return _read(option, text.split(",") if option.repeatable else text, f"${variable}")
+    if option.key in table:
+        return _read(option, table[option.key], f"{file}: [tool.modeleval] {option.key}")
+    return [] if option.repeatable else option.default
+
+
+def _read(option: Option, value: Any, place: str) -> Any:
+    if option.repeatable:
+        return [_read_one(option, each, place) for each in ([value] if isinstance(value, str) else value)]
+    return _read_one(option, value, place)
+
+
+def _read_one(option: Option, value: Any, place: str) -> Any:
+    text = str(value)
+    if option.choices and text not in option.choices:
+        raise UsageError(f"{place}={text}: expected one of {', '.join(option.choices)}")
+    try:
+        return option.read(text)
+    except ValueError as error:
+        reason = str(error) if str(error).startswith("expected") else "expected a whole number"
+        raise UsageError(f"{place}={text}: {reason}") from None
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """`KEY=VALUE`, where a value that reads as JSON (8, 0.5, true, [..]) is that."""
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _split_gate(text: str) -> tuple[str, str]:
+    """A benchmark's name may hold colons itself (`test_x.py::test_x`), an expression none."""
+    benchmark, _, expression = text.replace("::", "\0").partition(":")
+    return benchmark.replace("\0", "::").strip(), expression.replace("\0", "::").strip()

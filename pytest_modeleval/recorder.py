@@ -1,0 +1,85 @@
+"""What one body did while it ran: its calls to models, its scores, and what it printed.
+
+A body runs in a context of its own (an asyncio task or a thread), so a context variable tells
+whose call, score or printed line it is, however many bodies run at once.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import math
+import warnings
+import zlib
+from dataclasses import dataclass, field
+
+from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.results.record import Call
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """The record of one epoch of one sample. Times are seconds; `started_at` is since 1970."""
+
+    benchmark: str
+    sample_id: str
+    epoch: int = 0
+    run_seed: int = 0
+    calls: list[Call] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+    log: list[logging.LogRecord] = field(default_factory=list)
+    caplog: logging.Handler | None = None
+    warnings: list[warnings.WarningMessage] = field(default_factory=list)
+    exception: BaseException | None = None
+    timed_out: bool = False
+    started_at: float = 0.0
+    duration: float = 0.0
+    calls_begun: int = 0
+
+    @property
+    def seed(self) -> int:
+        """The seed that the first call to a model is given."""
+        return self.seed_of_call(0)
+
+    def seed_of_call(self, number: int) -> int:
+        """31 bits from (run seed, sample id, epoch, call number), the same on every machine."""
+        text = f"{self.run_seed}/{self.sample_id}/{self.epoch}/{number}"
+        return zlib.crc32(text.encode()) & 0x7FFFFFFF
+
+    def begin_call(self) -> int:
+        """The number of the call that starts now, counted from 0."""
+        self.calls_begun += 1
+        return self.calls_begun - 1
+
+
+current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(
+    "modeleval_recorder", default=None
+)
+
+
+def score(name: str, value: float) -> float:
+    """Record a metric of the current sample and return its value.
+
+    `assert score("f1", f1) >= 0.5` records and judges in one line. A metric that is recorded twice
+    keeps the later value. Raises ModelevalError outside a benchmark, for a name that is taken, and
+    for a value that is not a finite number.
+    """
+    recorder = current.get()
+    if recorder is None:
+        raise ModelevalError(f"score({name!r}, …) was called outside the body of a benchmark")
+    if name in BUILT_IN_METRICS:
+        raise ModelevalError(f"score({name!r}, …): that metric is measured, choose another name")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ModelevalError(f"score({name!r}, {value!r}): a score is a finite number")
+    recorder.scores[name] = number
+    return number
+
+
+CALL_METRICS = ("latency_s", "ttft_s", "tpot_s", "prompt_tokens", "completion_tokens", "cost")
+"""Measured over a sample's calls to the model under test."""
+
+BUILT_IN_METRICS = ("accuracy", *CALL_METRICS)
+"""What every sample has."""

@@ -1,0 +1,301 @@
+"""From a finished body to pytest's reports.
+
+Our own protocol spares pytest's machinery for each sample: fixtures are set up with a group's first
+sample and taken down after its last, and a sample between them costs two reports. Where a mark or
+another plugin wants more (`skipif`, `xfail`, reruns, a debugger), pytest's own protocol runs the
+item, and `run_in_pytest_protocol` hands it the body. Both ways end in `complete_report`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from _pytest._code import ExceptionInfo
+from _pytest.runner import check_interactive_exception, get_reraise_exceptions
+
+from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_results
+from pytest_modeleval.capture import sections_of
+from pytest_modeleval.items import SampleItem
+from pytest_modeleval.results.record import SampleResult
+from pytest_modeleval.stash import RUN
+from pytest_modeleval.tally import Plan, sample_outcome
+
+if TYPE_CHECKING:
+    from pytest_modeleval.run import Run
+
+When = Literal["setup", "call", "teardown"]
+
+
+@dataclass(slots=True)
+class SampleReport:
+    """What a test report carries to the process that counts: `report.modeleval`.
+
+    `row` is the sample's place among the planned ones; the first report of a group in each process
+    brings the group's plan along.
+    """
+
+    row: int
+    results: list[SampleResult]
+    started: float
+    plan: Plan | None = None
+
+
+def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bool | None:
+    """Set up where it is the first of its group, await its body, report, and take down where it
+    is the last. None leaves the item to pytest's own protocol."""
+    group = item.group
+    if run.plain_protocol or not group.runs_plainly:
+        return None
+    ihook, node_id, location = group.ihook, item.nodeid, item.location
+    ihook.pytest_runtest_logstart(nodeid=node_id, location=location)
+    if group.refusal is not None:
+        _report_refused(run, item, group.refusal)
+    elif _set_up(item):
+        _report_call(run, item)
+    if item.session.shouldfail or item.session.shouldstop:
+        nextitem = None
+    _tear_down(item, nextitem)
+    ihook.pytest_runtest_logfinish(nodeid=node_id, location=location)
+    return True
+
+
+def _set_up(item: SampleItem) -> bool:
+    """Fixtures come with a group's first sample. Where they fail, it is told in full once."""
+    group = item.group
+    if group.arguments is not None and item.session._setupstate.is_node_active(group.template):
+        return True
+    if group.setup_error is not None:
+        problem = f"the fixtures of this benchmark failed: {explain(group.setup_error)}"
+        report = _plain_report(item, "setup", "failed", longrepr=problem)
+        _attach(report, item, unrun_results(item, "error", problem))
+        item.ihook.pytest_runtest_logreport(report=report)
+        return False
+    call = pytest.CallInfo.from_call(
+        lambda: item.ihook.pytest_runtest_setup(item=item),
+        "setup",
+        reraise=get_reraise_exceptions(item.config),
+    )
+    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if call.excinfo is not None and not report.skipped:
+        group.setup_error = call.excinfo.value
+    item.ihook.pytest_runtest_logreport(report=report)
+    return bool(report.passed)
+
+
+def _report_call(run: Run, item: SampleItem) -> None:
+    body = _take(run, item)
+    error = body.exception
+    if error is None and not run.others_make_reports:
+        report = _plain_report(item, "call", "passed", body=body, run=run)
+        complete_report(run, item, report, body)
+        item.ihook.pytest_runtest_logreport(report=report)
+        _emit_warnings(item, body)
+        return
+    call = _call_info(body, error)
+    if outcome_of(error) == "wrong" and run.wrong_passes and not run.others_make_reports:
+        # A full traceback would cost more than the sample itself, and is not shown.
+        report = _plain_report(item, "call", "passed", body=body, run=run)
+        complete_report(run, item, report, body)
+    else:
+        _add_sections(run, item, body)
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    item.ihook.pytest_runtest_logreport(report=report)
+    if report.failed and check_interactive_exception(call, report):
+        item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+    _emit_warnings(item, body)
+
+
+def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
+    path, line, _ = item.location
+    report = _plain_report(item, "call", "skipped", longrepr=(path, line or 0, reason))
+    _attach(report, item, unrun_results(item, "not_run", reason))
+    report.modeleval_outcome = "not_run"
+    item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _tear_down(item: SampleItem, nextitem: pytest.Item | None) -> None:
+    group, state = item.group, item.session._setupstate
+    last = not isinstance(nextitem, SampleItem) or nextitem.group is not group
+    first = state.is_node_active(item)
+    if not last and not first:
+        item.ihook.pytest_runtest_logreport(report=_plain_report(item, "teardown", "passed"))
+        return
+    capture = item.config.pluginmanager.getplugin("capturemanager")
+
+    def take_down() -> None:
+        if first:
+            item.ihook.pytest_runtest_teardown(item=item, nextitem=nextitem)
+            return
+        with capture.item_capture("teardown", item) if capture else nullcontext():
+            state.teardown_exact(nextitem)
+
+    call = pytest.CallInfo.from_call(
+        take_down, "teardown", reraise=get_reraise_exceptions(item.config)
+    )
+    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if not state.is_node_active(group.template):
+        group.arguments = None
+    item.ihook.pytest_runtest_logreport(report=report)
+
+
+def run_in_pytest_protocol(item: SampleItem) -> None:
+    """The item's `runtest`, for pytest's own protocol: as if the body had run right here."""
+    run = item.config.stash[RUN]
+    if item.group.refusal is not None:
+        pytest.skip(item.group.refusal)
+    body = _take(run, item)
+    _add_sections(run, item, body)
+    _emit_warnings(item, body)
+    if body.exception is not None:
+        raise body.exception
+
+
+def _take(run: Run, item: SampleItem) -> Body:
+    body = run.take(item)
+    if isinstance(body.exception, (pytest.exit.Exception, KeyboardInterrupt)):
+        raise body.exception
+    return body
+
+
+def complete_report(
+    run: Run, item: SampleItem, report: pytest.TestReport, body: Body | None
+) -> None:
+    """Say on the report what became of the sample, and give it the sample's results."""
+    if body is None:
+        outcome: Any = "skipped" if report.skipped else "error"
+        message = _reason(report)
+        _attach(report, item, unrun_results(item, outcome, message))
+        return
+    results = results_of(body, run.worker)
+    report.duration = sum(recorder.duration for recorder in body.recorders)
+    _attach(report, item, results)
+    for name, value in results[0].scores.items() if results else ():
+        report.user_properties.append((name, value))
+    if report.modeleval_outcome == "wrong" and not hasattr(report, "wasxfail"):
+        _show_wrong(run, item, report, body)
+    elif report.modeleval_outcome == "error" and run.errors_are_counted:
+        report.modeleval_explanation = explain(body.exception)
+        report.outcome = "passed"
+    item.body = None
+
+
+def _show_wrong(run: Run, item: SampleItem, report: pytest.TestReport, body: Body) -> None:
+    report.modeleval_explanation = first_line(str(body.exception))
+    if run.is_strict(item):
+        report.outcome = "failed"
+        report.sections.extend(_dialogue(report.modeleval.results))
+    elif run.settings.wrong == "pass":
+        report.outcome = "passed"
+        report.longrepr = None
+    elif run.settings.wrong == "xfail":
+        report.outcome = "skipped"
+        report.wasxfail = f"wrong: {report.modeleval_explanation}"
+
+
+def _dialogue(results: Sequence[SampleResult]) -> list[tuple[str, str]]:
+    """What was asked, what came back and what was expected, for the person who looks at a miss."""
+    sections = []
+    for result in results:
+        for number, call in enumerate(result.calls, 1):
+            which = f" {number}" if len(result.calls) > 1 else ""
+            asked = "\n".join(f"[{each['role']}] {each['content']}" for each in call.messages)
+            sections.append((f"prompt{which} to {call.model}", asked))
+            answer = call.reply
+            if call.kind == "loglikelihood":
+                answer = "\n".join(
+                    f"{each['sum']:10.4f}  {each['continuation']!r}" for each in call.loglikelihoods
+                )
+            sections.append((f"reply{which}", answer or ""))
+        sections.append(("expected", result.target))
+    return sections
+
+
+def _attach(report: Any, item: SampleItem, results: list[SampleResult]) -> None:
+    group = item.group
+    plan = None if group.plan_sent else group.plan()
+    group.plan_sent = True
+    started = report.start or time.time()
+    report.modeleval = SampleReport(group.place_of(item.row), results, started, plan)
+    report.modeleval_outcome = sample_outcome(results)
+
+
+def _plain_report(
+    item: SampleItem,
+    when: When,
+    outcome: Literal["passed", "failed", "skipped"],
+    *,
+    body: Body | None = None,
+    run: Run | None = None,
+    longrepr: Any = None,
+) -> Any:
+    started = duration = 0.0
+    sections: Sequence[tuple[str, str]] = ()
+    if body is not None and run is not None:
+        started = body.recorders[0].started_at
+        duration = sum(recorder.duration for recorder in body.recorders)
+        sections = _sections(run, body)
+    return pytest.TestReport(
+        item.id, item.location, {}, outcome, longrepr, when,
+        sections, duration, started, started + duration, [],
+    )  # fmt: skip
+
+
+def _call_info(body: Body, error: BaseException | None) -> pytest.CallInfo[None]:
+    recorder = body.recorders[0]
+    return pytest.CallInfo(
+        None,
+        ExceptionInfo.from_exception(error) if error is not None else None,
+        recorder.started_at,
+        recorder.started_at + recorder.duration,
+        recorder.duration,
+        "call",
+        _ispytest=True,
+    )
+
+
+def _sections(run: Run, body: Body) -> list[tuple[str, str]]:
+    return [
+        section for recorder in body.recorders for section in sections_of(recorder, run.formatter)
+    ]
+
+
+def _add_sections(run: Run, item: SampleItem, body: Body) -> None:
+    for title, text in _sections(run, body):
+        _, kind, when = title.split()
+        item.add_report_section(when, kind, text)
+
+
+def _emit_warnings(item: SampleItem, body: Body) -> None:
+    for recorder in body.recorders:
+        for warning in recorder.warnings:
+            item.ihook.pytest_warning_recorded.call_historic(
+                kwargs={
+                    "warning_message": warning,
+                    "nodeid": item.nodeid,
+                    "when": "runtest",
+                    "location": None,
+                }
+            )
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash is not None else report.longrepr)
+
+
+def first_line(text: str, most: int = 200) -> str:
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def log_formatter(config: pytest.Config) -> logging.Formatter:
+    plugin = config.pluginmanager.getplugin("logging-plugin")
+    return plugin.formatter if plugin else logging.Formatter("%(levelname)s %(name)s %(message)s")

@@ -1,0 +1,115 @@
+"""The process that reports counts every sample here and writes the run's files.
+
+It is the only process of a run without xdist, else the controller. Samples arrive on pytest's test
+reports, so the same code serves both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_modeleval.options import RunConfig
+from pytest_modeleval.results.record import BenchmarkResult, RunResult
+from pytest_modeleval.tally import Plan, Tally
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_modeleval.reporting import SampleReport
+    from pytest_modeleval.results.files import ResultFiles
+
+
+class Scoreboard:
+    """All tallies of a run, and its files. The folder is made with the first sample."""
+
+    def __init__(self, settings: RunConfig, root: Path) -> None:
+        self.settings = settings
+        self.root = root
+        self.result: RunResult | None = None
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._identities: dict[str, dict[str, Any]] = {}
+        self.files: ResultFiles | None = None
+
+    @property
+    def tallies(self) -> Iterable[Tally]:
+        return self._tallies.values()
+
+    @property
+    def errors(self) -> int:
+        return sum(tally.counts["error"] for tally in self.tallies)
+
+    def open_files(self) -> None:
+        """Make the run's folder. Raises ModelevalError where that cannot be."""
+        from pytest_modeleval.results.files import ResultFiles
+
+        if self.files is None:
+            self.files = ResultFiles(self.settings, self.root)
+
+    def know_model(self, alias: str, identity: Any) -> None:
+        self._identities[alias] = asdict(replace(identity, details=dict(identity.details)))
+
+    def tally(self, plan: Plan) -> Tally:
+        """The tally of a plan; a later plan of the same name is the same benchmark."""
+        key = (plan.benchmark, plan.model)
+        if key not in self._tallies:
+            self._tallies[key] = Tally(plan)
+        return self._tallies[key]
+
+    def take(self, report: pytest.TestReport, sample: SampleReport) -> None:
+        """Count one sample, and hand its rows to the files."""
+        if sample.plan is not None:
+            self.tally(sample.plan)
+        if not sample.results:
+            return
+        first = sample.results[0]
+        tally = self._tallies[first.benchmark, first.model]
+        tally.add(sample.row, sample.results, sample.started)
+        if self.files is not None:
+            self.files.sample(report, sample.results)
+
+    def finish(self, *, complete: bool) -> RunResult:
+        """Judge what is left, and write every file."""
+        benchmarks = [tally.result() for tally in self.tallies]
+        for benchmark in benchmarks:
+            benchmark.model_identity = (
+                benchmark.model_identity or self._identities.get(benchmark.model, {})
+            )
+        complete = complete and not any(each.samples["not_run"] for each in benchmarks)
+        self.result = RunResult(
+            run_id=self.files.run_id if self.files else "",
+            complete=complete,
+            verdict=self._verdict(benchmarks, complete),
+            environment=_environment(),
+            benchmarks=benchmarks,
+        )
+        if self.files is not None:
+            self.files.finish(self.result)
+        return self.result
+
+    def _verdict(self, benchmarks: list[BenchmarkResult], complete: bool) -> Any:
+        verdicts = {gate.verdict for each in benchmarks for gate in each.gates}
+        planned = sum(each.samples["planned"] for each in benchmarks)
+        allowed = self.settings.allowed_errors(planned) or 0
+        if "failed" in verdicts or self.errors > allowed:
+            return "failed"
+        refused = any(tally.plan.refusal for tally in self.tallies)
+        if "undecided" in verdicts or refused or not complete:
+            return "undecided"
+        return "passed"
+
+
+def _environment() -> dict[str, Any]:
+    import platform
+    from importlib.metadata import version
+
+    return {
+        "pytest_modeleval": version("pytest-modeleval"),
+        "pytest": version("pytest"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "command": sys.argv[1:],
+    }

@@ -1,0 +1,238 @@
+"""The hooks of a session that evaluates a model; other sessions never load them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from pytest_modeleval import collection, reporting, verdicts
+from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.fixtures import set_up_async
+from pytest_modeleval.items import GateItem, SampleItem
+from pytest_modeleval.results.record import Call, SampleResult
+from pytest_modeleval.scoreboard import Scoreboard
+from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
+from pytest_modeleval.tally import Plan
+from pytest_modeleval.terminal import Progress
+
+
+class Session:
+    """Registered with the first benchmark or the first --model."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.run = config.stash[RUN]
+        self.is_worker = hasattr(config, "workerinput")
+        self.is_controller = False
+        self.scoreboard = config.stash[SCOREBOARD] = Scoreboard(
+            config.stash[SETTINGS], config.rootpath
+        )
+        self.progress: Progress | None = None
+
+    # ---------------------------------------------------------------- collection
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """A mistake in a benchmark is one sentence, not a traceback."""
+        report = yield
+        call = getattr(report, "call", None)
+        if call is not None and call.excinfo is not None:
+            error = call.excinfo.value
+            if isinstance(error, ModelevalError):
+                report.longrepr = str(error)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self.is_worker:
+            session.items[:] = [each for each in session.items if not isinstance(each, GateItem)]
+        collection.complete(self.run, session)
+        if not session.testsfailed:
+            try:
+                collection.check_gates_used(self.run)
+            except ModelevalError as error:
+                raise pytest.UsageError(str(error)) from None
+
+    # ---------------------------------------------------------------- running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        if self.config.option.collectonly:
+            return (yield)
+        self.is_controller = self.config.pluginmanager.hasplugin("dsession")
+        complete = False
+        try:
+            self._start(session)
+            if self.run.inline or self.run.lookahead is None:
+                result = yield
+            else:
+                with self.run.routing():
+                    result = yield
+            complete = not (session.shouldstop or session.shouldfail)
+            return result
+        finally:
+            self.run.stop()
+            if not self.is_worker:
+                self._finish(session, complete=complete)
+
+    def _start(self, session: pytest.Session) -> None:
+        if not self.is_worker and (self.is_controller or self.run.groups or self.run.missing):
+            try:
+                self.scoreboard.open_files()
+            except ModelevalError as error:
+                raise pytest.UsageError(str(error)) from None
+        if not self.is_controller:
+            self.run.start(session)
+            for group in self.run.groups:
+                if group.selected:
+                    self.scoreboard.tally(group.plan())
+            for alias, identity in self.run.identities().items():
+                self.scoreboard.know_model(alias, identity)
+        for plan in self.run.missing:
+            self.scoreboard.tally(plan)
+        terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None and not self.is_worker and not self.run.inline:
+            self.progress = Progress(terminal, self.scoreboard)
+
+    def _finish(self, session: pytest.Session, *, complete: bool) -> None:
+        if self.progress is not None:
+            self.progress.end()
+        if not list(self.scoreboard.tallies):
+            return
+        if self.is_controller:
+            verdicts.publish(session, self.scoreboard)
+        verdicts.publish_errors(session, self.scoreboard)
+        result = self.scoreboard.finish(complete=complete)
+        if self.scoreboard.files is not None:
+            self.config.hook.pytest_modeleval_finished(
+                result=result, folder=self.scoreboard.files.folder
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        if isinstance(item, SampleItem):
+            return reporting.run_protocol(self.run, item, nextitem)
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> object | None:
+        function = fixturedef.func
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            return set_up_async(self.run.background, fixturedef, request)
+        return None
+
+    # ---------------------------------------------------------------- reports
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if isinstance(item, SampleItem):
+            if call.when == "call":
+                reporting.complete_report(self.run, item, report, item.body)
+            elif call.when == "setup" and not report.passed:
+                reporting.complete_report(self.run, item, report, None)
+        elif isinstance(item, GateItem) and call.when == "call":
+            tally = self.scoreboard.tally(item.group.plan())
+            report.modeleval_gate = tally.records.get(item.gate.name)  # type: ignore[attr-defined]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        sample = getattr(report, "modeleval", None)
+        if sample is not None and not self.is_worker:
+            self.scoreboard.take(report, sample)
+            report.modeleval = None  # reports are kept to the end, and the rows are written now
+            if self.progress is not None:
+                self.progress.update()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: Any, config: pytest.Config
+    ) -> tuple[str, str, Any] | None:
+        outcome = getattr(report, "modeleval_outcome", None)
+        if outcome is None or hasattr(report, "wasxfail"):
+            return None
+        shown = self.progress is None or self.progress.verbose
+        if outcome == "right" and report.passed:
+            return ("passed", ".", "RIGHT") if shown else ("passed", "", "")
+        if outcome == "wrong" and report.passed:
+            return ("wrong", "w", ("WRONG", {"yellow": True})) if shown else ("wrong", "", "")
+        if outcome == "error" and report.passed:
+            return "errored", "e", ("ERRORED", {"red": True})
+        if outcome == "not_run":
+            return ("not run", "n", ("NOT RUN", {"yellow": True})) if shown else ("not run", "", "")
+        return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """xdist takes plain values only, and no lone surrogates: JSON's escapes carry both."""
+        sample = getattr(report, "modeleval", None)
+        data = yield
+        if sample is not None and data is not None:
+            data["modeleval"] = json.dumps(asdict(sample), default=str)
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> Generator[None, Any, Any]:
+        text = data.get("modeleval")
+        report = yield
+        if isinstance(text, str):
+            report.modeleval = _sample_report(json.loads(text))
+        return report
+
+    # ---------------------------------------------------------------- the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.is_worker:
+            self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
+                {
+                    "plans": [asdict(group.plan()) for group in self.run.groups]
+                    + [asdict(plan) for plan in self.run.missing],
+                    "identities": {
+                        alias: asdict(identity) for alias, identity in self.run.identities().items()
+                    },
+                },
+                default=str,
+            )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        text = getattr(node, "workeroutput", {}).get("modeleval")
+        if text:
+            told = json.loads(text)
+            for plan in told["plans"]:
+                self.scoreboard.tally(_plan(plan))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        from pytest_modeleval.terminal import show_results
+
+        if self.scoreboard.result is not None:
+            show_results(terminalreporter, self.scoreboard)
+
+
+def _sample_report(values: dict[str, Any]) -> reporting.SampleReport:
+    plan = values["plan"]
+    return reporting.SampleReport(
+        values["row"],
+        [
+            SampleResult(**{**result, "calls": [Call(**call) for call in result["calls"]]})
+            for result in values["results"]
+        ],
+        values["started"],
+        _plan(plan) if plan else None,
+    )
+
+
+def _plan(values: dict[str, Any]) -> Plan:
+    return Plan(**{**values, "location": tuple(values["location"])})
+

@@ -1,0 +1,16 @@
+"""Where the plugin keeps its state: on pytest's config, never in a global."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_modeleval.options import RunConfig
+    from pytest_modeleval.run import Run
+    from pytest_modeleval.scoreboard import Scoreboard
+
+SETTINGS: pytest.StashKey[RunConfig] = pytest.StashKey()
+RUN: pytest.StashKey[Run] = pytest.StashKey()
+SCOREBOARD: pytest.StashKey[Scoreboard] = pytest.StashKey()

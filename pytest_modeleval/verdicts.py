@@ -1,0 +1,146 @@
+"""Gates as test results: judged when their samples are in, and published as pytest reports."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import pytest
+
+from pytest_modeleval.gates import Gate
+from pytest_modeleval.items import GateItem
+from pytest_modeleval.results.record import GateRecord
+from pytest_modeleval.scoreboard import Scoreboard
+from pytest_modeleval.stash import SCOREBOARD
+from pytest_modeleval.tally import Tally
+
+
+class GateFailed(AssertionError):
+    """A gate does not hold or cannot be decided; its text is all that is shown."""
+
+
+def run_gate(item: GateItem) -> None:
+    """The body of a gate's item, in a run of one process."""
+    scoreboard = item.config.stash[SCOREBOARD]
+    tally = scoreboard.tally(item.group.plan())
+    record = tally.judge(item.gate)
+    for name, value in properties(record):
+        item.user_properties.append((name, value))
+    if record.verdict == "not judged":
+        pytest.skip(f"not judged: {record.reason}")
+    if record.verdict != "passed":
+        raise GateFailed(sentence(record))
+
+
+def sentence(record: GateRecord) -> str:
+    """The verdict as a person reads it."""
+    if record.verdict == "passed":
+        return f"{record.expression}: {_value(record)}"
+    if record.verdict == "failed":
+        return f"gate failed: {record.expression}: {_value(record)}"
+    return f"{record.verdict}: {record.expression}: {record.reason}"
+
+
+def _value(record: GateRecord) -> str:
+    if record.value is None:
+        return record.reason or ""
+    interval = ""
+    if record.lower is not None and record.upper is not None:
+        interval = f" (95 % interval {record.lower:.4g} to {record.upper:.4g})"
+    margin = f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}" if (
+        record.slack is not None
+    ) else ""
+    return f"it is {record.value:.6g}{interval}{margin}"
+
+
+def properties(record: GateRecord) -> list[tuple[str, Any]]:
+    """What the gate's test case carries in JUnit."""
+    found: list[tuple[str, Any]] = [
+        ("expression", record.expression),
+        ("verdict", record.verdict),
+    ]
+    for name in ("value", "threshold", "slack", "lower", "upper"):
+        if (value := getattr(record, name)) is not None:
+            found.append((name, value))
+    return found
+
+
+def publish(session: pytest.Session, scoreboard: Scoreboard) -> None:
+    """Under xdist no process has all samples but the controller, and it has no items: it reports
+    the gates itself once the workers are done."""
+    for tally in scoreboard.tallies:
+        for gate in tally.gates:
+            if gate.name not in tally.records:
+                publish_gate(session, tally, gate)
+
+
+def publish_gate(session: pytest.Session, tally: Tally, gate: Gate) -> None:
+    record = tally.judge(gate)
+    outcome: Literal["passed", "failed", "skipped"] = "failed"
+    longrepr: Any = sentence(record)
+    path, line, _ = tally.plan.location
+    if record.verdict == "passed":
+        outcome, longrepr = "passed", None
+    elif record.verdict == "not judged":
+        outcome, longrepr = "skipped", (path, line or 0, f"not judged: {record.reason}")
+    publish_report(
+        session,
+        f"{tally.plan.node_prefix}gate:{gate.name}]",
+        tally.plan.location,
+        outcome,
+        longrepr,
+        properties(record),
+        record,
+    )
+
+
+def publish_report(
+    session: pytest.Session,
+    node_id: str,
+    location: tuple[str, int | None, str],
+    outcome: Literal["passed", "failed", "skipped"],
+    longrepr: Any,
+    user_properties: list[tuple[str, Any]],
+    record: GateRecord | None = None,
+) -> None:
+    """Report a result that no item of this process stands for."""
+    hook = session.config.hook
+    place = (location[0], location[1], node_id.partition("::")[2])
+    now = time.time()
+    session.testscollected += 1
+    hook.pytest_runtest_logstart(nodeid=node_id, location=place)
+    for when in ("setup", "call", "teardown"):
+        own = when == "call"
+        report: Any = pytest.TestReport(
+            node_id,
+            place,
+            {},
+            outcome if own else "passed",
+            longrepr if own else None,
+            when,
+            (),
+            0.0,
+            now,
+            now,
+            user_properties,
+        )
+        if own and record is not None:
+            report.modeleval_gate = record
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=node_id, location=place)
+
+
+def publish_errors(session: pytest.Session, scoreboard: Scoreboard) -> None:
+    """With --max-errors single errors do not fail the run; too many of them do, once."""
+    planned = sum(tally.plan.samples for tally in scoreboard.tallies)
+    allowed = scoreboard.settings.allowed_errors(planned)
+    if allowed is not None and scoreboard.errors > allowed:
+        publish_report(
+            session,
+            "modeleval::max-errors",
+            ("", None, "max-errors"),
+            "failed",
+            f"{scoreboard.errors} of {planned} samples failed with an error; "
+            f"--max-errors {scoreboard.settings.max_errors} allows {allowed}",
+            [],
+        )

@@ -1,0 +1,20 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real benchmark questions; the test is skipped where there is none."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MODELEVAL_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"real benchmark data is not at hand: {folder} (set MODELEVAL_DATA)")
+    return folder
