@@ -217,7 +217,7 @@ class OpenAIBackend:
         return RequestError(sentence, status=status)
 
     def _url(self, path: str) -> str:
-        return urlunsplit(self._base._replace(path=self._base.path.rstrip("/") + path))
+        return urlunsplit(self._base._replace(path=self._base.path + path))
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -232,7 +232,7 @@ def _address(base_url: str) -> SplitResult:
     if not valid:
         # The value is not shown: it may hold a password.
         raise UsageError("openai: base_url: expected an address such as http://localhost:8000/v1")
-    return parts._replace(fragment="")
+    return parts._replace(path=parts.path.rstrip("/"), fragment="")
 
 
 def _key(variable: str | None) -> str | None:
