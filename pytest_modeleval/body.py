@@ -205,17 +205,14 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-
-def unrun_results(group: SampleGroup, row: int, outcome: Outcome, why: str) -> list[SampleResult]:
-    """The one row of a sample whose body never ran."""
-    return [
-        SampleResult(
-            benchmark=group.name,
-            model=group.model,
-            id=group.samples.id(row),
-            epoch=0,
-            outcome=outcome,
-            scores={"accuracy": 0.0} if outcome == "error" else {},
-            error=why,
-        )
-    ]
+def unrun_result(group: SampleGroup, row: int, outcome: Outcome, why: str) -> SampleResult:
+    """The row of a sample whose body never ran."""
+    return SampleResult(
+        benchmark=group.name,
+        model=group.model,
+        id=group.samples.id(row),
+        epoch=0,
+        outcome=outcome,
+        scores={"accuracy": 0.0} if outcome == "error" else {},
+        error=why,
+    )

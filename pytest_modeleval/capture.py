@@ -42,8 +42,8 @@ class StreamRouter(io.TextIOBase):
         return getattr(self._stream, name)
 
     # io.TextIOBase has these already, so __getattr__ is never asked for them.
-    encoding = property(lambda self: self._stream.encoding)  # type: ignore[assignment]
-    errors = property(lambda self: self._stream.errors)  # type: ignore[assignment]
+    encoding = property(lambda self: self._stream.encoding)
+    errors = property(lambda self: self._stream.errors)
 
     def fileno(self) -> int:
         return int(self._stream.fileno())
@@ -140,7 +140,6 @@ class OutputRouting:
                 recorder.warnings.append(message)
 
         self._patches.setattr(warnings, "_showwarnmsg", route)
-
 
     def _refuse_debuggers(self) -> None:
         for owner, name in ((sys, "breakpointhook"), (pdb, "set_trace")):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.datasets.selection import select
 from pytest_modeleval.datasets.source import open_samples
+from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.errors import DatasetMissing, GateError, UsageError
 from pytest_modeleval.gates import check, parse_gates
 from pytest_modeleval.group import SampleGroup
@@ -95,9 +95,7 @@ def complete(run: Run, session: pytest.Session) -> None:
         session.items[:] = _with_samples(session.items, wanting)
 
 
-def _with_samples(
-    items: Sequence[pytest.Item], wanting: set[SampleGroup]
-) -> Iterator[pytest.Item]:
+def _with_samples(items: Sequence[pytest.Item], wanting: set[SampleGroup]) -> Iterator[pytest.Item]:
     given: set[SampleGroup] = set()
     for item in items:
         group = item.group if isinstance(item, (SampleItem, GateItem)) else None
@@ -242,4 +240,3 @@ def check_gates_used(run: Run) -> None:
                 f'--gate "{benchmark}: …": no benchmark of that name was collected; '
                 f"there are {', '.join(names)}.{hint}"
             )
-

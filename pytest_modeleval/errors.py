@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModelevalError(Exception):
-    """Root of this package's errors. `str(error)` is one clear sentence, shown without a traceback."""
+    """Root of this package's errors. `str(error)` is one clear sentence, shown as it is."""
 
 
 class UsageError(ModelevalError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, cast
 
 from pytest_modeleval.background import BackgroundLoop
 
@@ -18,8 +19,8 @@ def set_up_async(background: BackgroundLoop, fixturedef: Any, request: Any) -> o
     key = fixturedef.cache_key(request)
     try:
         if inspect.isasyncgenfunction(function):
-            generator = function(**arguments)
-            value = background.run(generator.__anext__())
+            generator = cast(AsyncGenerator[Any, None], function(**arguments))
+            value = background.run(_first(generator))
             fixturedef.addfinalizer(lambda: background.run(_finish(generator)))
         else:
             value = background.run(function(**arguments))
@@ -30,7 +31,11 @@ def set_up_async(background: BackgroundLoop, fixturedef: Any, request: Any) -> o
     return value
 
 
-async def _finish(generator: Any) -> None:
+async def _first(generator: AsyncGenerator[Any, None]) -> Any:
+    return await generator.__anext__()
+
+
+async def _finish(generator: AsyncGenerator[Any, None]) -> None:
     try:
         await generator.__anext__()
     except StopAsyncIteration:

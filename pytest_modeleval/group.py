@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.datasets.samples import Samples
+from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.gates import parse_gates
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.tally import Plan
@@ -144,9 +144,7 @@ class SampleGroup:
         if self.is_async:
             return
         for name, value in self.arguments.items():
-            if isinstance(value, Model):
-                self.arguments[name] = value.blocking
-            elif isinstance(value, Models):
+            if isinstance(value, (Model, Models)):
                 self.arguments[name] = value.blocking
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from _pytest._code import ExceptionInfo
@@ -102,7 +102,7 @@ class SampleItem(pytest.Item):
         return self._id
 
     @property
-    def location(self) -> tuple[str, int | None, str]:  # type: ignore[override]
+    def location(self) -> tuple[str, int | None, str]:
         path, line, _ = self.group.location
         return path, line, self.name
 
@@ -115,9 +115,8 @@ class SampleItem(pytest.Item):
         return [*self.group.chain, self]
 
     def listextrakeywords(self) -> set[str]:
-        return self.group.template.listextrakeywords() | self.__dict__.get(
-            "extra_keyword_matches", set()
-        )
+        own: set[str] = self.__dict__.get("extra_keyword_matches", set())
+        return self.group.template.listextrakeywords() | own
 
     def iter_markers_with_node(self, name: str | None = None) -> Iterator[Any]:
         if "own_markers" in self.__dict__:
@@ -151,7 +150,7 @@ class GateItem(pytest.Item):
     @classmethod
     def make(cls, group: SampleGroup, gate: Gate) -> GateItem:
         item: GateItem = cls.from_parent(
-            group.template.parent,
+            cast(pytest.Collector, group.template.parent),
             name=f"{group.template.originalname}[{gate_part(group, gate)}]",
             nodeid=gate_node_id(group, gate),
             group=group,
@@ -200,7 +199,7 @@ class MissingItem(pytest.Item):
         joint = "-" if "[" in name else "["
         node_id = template.nodeid.removesuffix("]")
         item: MissingItem = cls.from_parent(
-            template.parent,
+            cast(pytest.Collector, template.parent),
             name=f"{name}{joint}dataset]",
             nodeid=f"{node_id}{joint}dataset]",
             reason=reason,

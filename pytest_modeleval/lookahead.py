@@ -97,7 +97,8 @@ class Lookahead:
             self._queue.append(item.body)
         self._admitted += len(items)
         self._background.loop.call_soon_threadsafe(self._start)
-        return items[-1].body
+        first: Body = items[0].body
+        return first
 
     def _admit_further(self) -> None:
         room = self._most_admitted - self._admitted

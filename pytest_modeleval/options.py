@@ -133,7 +133,7 @@ OPTIONS = (
         repeatable=True,
     ),
     Option("--judge", "short for --role judge=MODEL", metavar="MODEL"),
-    Option("--baseline", "run that regression gates compare with (not available yet)", metavar="RUN"),
+    Option("--baseline", "run to compare with (regression gates come later)", metavar="RUN"),
     Option(
         "--gate",
         'one more gate, such as "test_gsm8k: accuracy >= 0.8"; repeatable',
@@ -156,7 +156,9 @@ OPTIONS = (
         _positive,
         metavar="N",
     ),
-    Option("--sample-timeout", "time that a sample may take, such as 90s or 5m", _seconds, None, "T"),
+    Option(
+        "--sample-timeout", "time that a sample may take, such as 90s or 5m", _seconds, None, "T"
+    ),
     Option(
         "--max-errors",
         "samples that may fail with an error before the run does, as N or N%%",
@@ -169,7 +171,13 @@ OPTIONS = (
         metavar="DIR",
         repeatable=True,
     ),
-    Option("--modeleval-out", "folder of this run (default: .modeleval/runs/<run id>)", Path, None, "DIR"),
+    Option(
+        "--modeleval-out",
+        "folder of this run (default: .modeleval/runs/<run id>)",
+        Path,
+        None,
+        "DIR",
+    ),
     Option(
         "--modeleval-missing",
         "what becomes of a benchmark whose dataset is not at hand (undecided)",
@@ -217,7 +225,9 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"{file}: [tool.modeleval] has no setting {key!r}.{hint}")
     table = {key.replace("-", "_"): value for key, value in table.items()}
-    said = {option.key: _value(option, command_line(option.dest), table, file) for option in OPTIONS}
+    said = {
+        option.key: _value(option, command_line(option.dest), table, file) for option in OPTIONS
+    }
     roles = dict(text.partition("=")[::2] for text in said["role"])
     if said["judge"]:
         roles["judge"] = said["judge"]
@@ -273,7 +283,8 @@ def _value(option: Option, command_line: Any, table: Mapping[str, Any], file: Pa
 
 def _read(option: Option, value: Any, place: str) -> Any:
     if option.repeatable:
-        return [_read_one(option, each, place) for each in ([value] if isinstance(value, str) else value)]
+        values = [value] if isinstance(value, str) else value
+        return [_read_one(option, each, place) for each in values]
     return _read_one(option, value, place)
 
 

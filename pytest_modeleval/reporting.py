@@ -19,10 +19,10 @@ import pytest
 from _pytest._code import ExceptionInfo
 from _pytest.runner import check_interactive_exception, get_reraise_exceptions
 
-from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_results
+from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_result
 from pytest_modeleval.capture import sections_of
 from pytest_modeleval.items import SampleItem
-from pytest_modeleval.results.record import SampleResult
+from pytest_modeleval.results.record import Outcome, SampleResult
 from pytest_modeleval.stash import RUN
 from pytest_modeleval.tally import Plan, sample_outcome
 
@@ -73,7 +73,7 @@ def _set_up(item: SampleItem) -> bool:
     if group.setup_error is not None:
         problem = f"the fixtures of this benchmark failed: {explain(group.setup_error)}"
         report = _plain_report(item, "setup", "failed", longrepr=problem)
-        _attach(report, item, unrun_results(item, "error", problem))
+        _attach(report, item, _unrun(item, "error", problem))
         item.ihook.pytest_runtest_logreport(report=report)
         return False
     call = pytest.CallInfo.from_call(
@@ -114,7 +114,7 @@ def _report_call(run: Run, item: SampleItem) -> None:
 def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
     path, line, _ = item.location
     report = _plain_report(item, "call", "skipped", longrepr=(path, line or 0, reason))
-    _attach(report, item, unrun_results(item, "not_run", reason))
+    _attach(report, item, _unrun(item, "not_run", reason))
     report.modeleval_outcome = "not_run"
     item.ihook.pytest_runtest_logreport(report=report)
 
@@ -163,14 +163,12 @@ def _take(run: Run, item: SampleItem) -> Body:
     return body
 
 
-def complete_report(
-    run: Run, item: SampleItem, report: pytest.TestReport, body: Body | None
-) -> None:
+def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) -> None:
     """Say on the report what became of the sample, and give it the sample's results."""
     if body is None:
         outcome: Any = "skipped" if report.skipped else "error"
         message = _reason(report)
-        _attach(report, item, unrun_results(item, outcome, message))
+        _attach(report, item, _unrun(item, outcome, message))
         return
     results = results_of(body, run.worker)
     report.duration = sum(recorder.duration for recorder in body.recorders)
@@ -185,7 +183,7 @@ def complete_report(
     item.body = None
 
 
-def _show_wrong(run: Run, item: SampleItem, report: pytest.TestReport, body: Body) -> None:
+def _show_wrong(run: Run, item: SampleItem, report: Any, body: Body) -> None:
     report.modeleval_explanation = first_line(str(body.exception))
     if run.is_strict(item):
         report.outcome = "failed"
@@ -223,6 +221,10 @@ def _attach(report: Any, item: SampleItem, results: list[SampleResult]) -> None:
     started = report.start or time.time()
     report.modeleval = SampleReport(group.place_of(item.row), results, started, plan)
     report.modeleval_outcome = sample_outcome(results)
+
+
+def _unrun(item: SampleItem, outcome: Outcome, why: str) -> list[SampleResult]:
+    return [unrun_result(item.group, item.row, outcome, why)]
 
 
 def _plain_report(

@@ -48,8 +48,7 @@ class Run:
         self.others_make_reports = False
         self._strict: str | None = None
         specs = [
-            parse_spec(text, settings.model_arguments, settings.aliases)
-            for text in settings.models
+            parse_spec(text, settings.model_arguments, settings.aliases) for text in settings.models
         ]
         self.specs: dict[str, ModelSpec] = {}
         for spec in specs:
@@ -106,9 +105,7 @@ class Run:
 
     @cached_property
     def pool(self) -> ModelPool:
-        return ModelPool(
-            self.background, self.backends, concurrency=self.settings.concurrency
-        )
+        return ModelPool(self.background, self.backends, concurrency=self.settings.concurrency)
 
     def start(self, session: pytest.Session) -> None:
         """Load or probe the models and start looking ahead. Raises pytest.UsageError."""
@@ -194,7 +191,7 @@ class Run:
     def _open_models(self, first: str) -> None:
         """Every API is probed before any sample runs; of the engines only the first is loaded."""
         for alias, spec in self.specs.items():
-            if alias == first or (spec.backend in self.backends and not self.pool.is_in_process(spec)):
+            if alias == first or not self.pool.is_in_process(spec):
                 self.pool.open(spec)
         for role, spec in self.roles.items():
             self.pool.open(spec, role)

@@ -75,8 +75,8 @@ class Scoreboard:
         """Judge what is left, and write every file."""
         benchmarks = [tally.result() for tally in self.tallies]
         for benchmark in benchmarks:
-            benchmark.model_identity = (
-                benchmark.model_identity or self._identities.get(benchmark.model, {})
+            benchmark.model_identity = benchmark.model_identity or self._identities.get(
+                benchmark.model, {}
             )
         complete = complete and not any(each.samples["not_run"] for each in benchmarks)
         self.result = RunResult(

@@ -37,7 +37,9 @@ class Session:
     # ---------------------------------------------------------------- collection
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    def pytest_make_collect_report(
+        self,
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """A mistake in a benchmark is one sentence, not a traceback."""
         report = yield
         call = getattr(report, "call", None)
@@ -235,4 +237,3 @@ def _sample_report(values: dict[str, Any]) -> reporting.SampleReport:
 
 def _plan(values: dict[str, Any]) -> Plan:
     return Plan(**{**values, "location": tuple(values["location"])})
-

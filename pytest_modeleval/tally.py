@@ -114,7 +114,8 @@ class Tally:
                 "wrong": self.counts["wrong"],
                 "error": self.counts["error"],
                 "skipped": self.counts["skipped"],
-                "not_run": self.plan.samples - self.done,
+                "not_run": self.plan.selected - self.done,
+                "deselected": self.plan.samples - self.plan.selected,
             },
             metrics=self.metrics() if self.done else {},
             gates=[self.records[gate.name] for gate in self.gates],
@@ -156,9 +157,10 @@ def sample_outcome(results: Sequence[SampleResult]) -> Outcome:
     """A sample's outcome over its epochs: an error anywhere is an error, it is right only where
     every epoch is."""
     outcomes = {result.outcome for result in results}
-    for outcome in ("error", "not_run", "wrong", "skipped"):
+    worst_first: tuple[Outcome, ...] = ("error", "not_run", "wrong", "skipped")
+    for outcome in worst_first:
         if outcome in outcomes:
-            return outcome  # type: ignore[return-value]
+            return outcome
     return "right" if outcomes else "not_run"
 
 

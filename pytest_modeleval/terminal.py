@@ -112,7 +112,7 @@ def counts(benchmark: BenchmarkResult) -> str:
     parts = [f"{samples['right']} right", f"{samples['wrong']} wrong", f"{samples['error']} error"]
     parts += [
         f"{samples[name]} {name.replace('_', ' ')}"
-        for name in ("skipped", "not_run")
+        for name in ("skipped", "not_run", "deselected")
         if samples.get(name)
     ]
     seconds = benchmark.timing.get("duration_s")
@@ -152,4 +152,6 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"

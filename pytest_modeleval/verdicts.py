@@ -47,9 +47,11 @@ def _value(record: GateRecord) -> str:
     interval = ""
     if record.lower is not None and record.upper is not None:
         interval = f" (95 % interval {record.lower:.4g} to {record.upper:.4g})"
-    margin = f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}" if (
-        record.slack is not None
-    ) else ""
+    margin = (
+        f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}"
+        if (record.slack is not None)
+        else ""
+    )
     return f"it is {record.value:.6g}{interval}{margin}"
 
 

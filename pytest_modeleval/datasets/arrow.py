@@ -16,9 +16,12 @@ class ArrowDataset(FileDataset):
     """A file that was read into an Arrow table."""
 
     def __init__(self, path: Path, table: pyarrow.Table) -> None:
+        import pyarrow
+
         super().__init__(path)
         self._length: int = table.num_rows
         self._columns = dict(zip(table.column_names, table.columns, strict=True))
+        pyarrow.default_memory_pool().release_unused()  # parsing took more than the table
 
     def __len__(self) -> int:
         return self._length

@@ -43,27 +43,25 @@ class Examples:
         self._seed = few_shot.seed
         self._pool = pool
 
-    def before(self, sample: Sample) -> tuple[Sample, ...]:
+    def before(self, sample_id: str, sample_input: Any) -> tuple[Sample, ...]:
         """The examples of one sample. None has the input of the sample, or of another example."""
-        shown = {_input_key(sample)}
+        shown = {_input_key(sample_input)}
         examples: list[Sample] = []
-        for index in _shuffled(len(self._pool), f"{self._seed}:{sample.id}"):
-            if len(examples) == self._count:
-                return tuple(examples)
+        for index in _shuffled(len(self._pool), f"{self._seed}:{sample_id}"):
             example = self._pool.bare(index)
-            if (key := _input_key(example)) not in shown:
+            if (key := _input_key(example.input)) not in shown:
                 shown.add(key)
                 examples.append(example)
-        if len(examples) == self._count:
-            return tuple(examples)
+                if len(examples) == self._count:
+                    return tuple(examples)
         raise DatasetError(
             f"few_shot asks for {self._count} examples, but {self._pool.dataset.name} has only "
-            f"{len(examples)} with inputs other than that of {sample.id}"
+            f"{len(examples)} with inputs other than that of {sample_id}"
         )
 
 
-def _input_key(sample: Sample) -> str:
-    text = sample.input if isinstance(sample.input, str) else repr(sample.input)
+def _input_key(value: Any) -> str:
+    text = value if isinstance(value, str) else repr(value)
     return " ".join(text.split()).casefold()
 
 

@@ -13,11 +13,11 @@ EXTENSIONS = (".jsonl", ".jsonl.gz", ".csv", ".tsv", ".parquet")
 
 
 class FileDataset(Dataset):
-    """A dataset that is one file; `name` is the file's name without its extension."""
+    """A dataset that is one file; `name` is its path as a person would type it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = path.name.split(".")[0] or path.name
+        self.name = shown(path)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +52,10 @@ class HubDataset(Dataset):
 
     def record(self, row: int) -> Record:
         """The row as `datasets` decodes it."""
-        record: Record = self._split[row]
+        try:
+            record: Record = self._split[row]
+        except Exception as error:  # an image or an audio clip that cannot be decoded here
+            raise DatasetError(f"{self.where(row)} cannot be read: {error}") from error
         return record
 
     def where(self, row: int) -> str:
@@ -67,25 +72,57 @@ class HubDataset(Dataset):
 
 
 def open_hub(address: HubAddress) -> Dataset:
-    """Load a split from the local cache of the hub, or else from the hub.
+    """Load a split from the hub, or from its local cache where the hub cannot be reached.
 
     Raises:
-        DatasetMissing: `datasets` is not installed, or the hub does not give it.
+        DatasetMissing: `datasets` is not installed, or neither hub nor cache has the dataset.
         DatasetError: the dataset has no such configuration or split.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise DatasetMissing(
-            f"{address} needs the package 'datasets': pip install 'pytest-modeleval[hf]'"
-        ) from error
+    datasets = _import_datasets(address)
     try:
         split = datasets.load_dataset(address.name, address.config, split=address.split)
     except ValueError as error:
-        raise DatasetError(f"{address}: {error}") from error
+        if not str(error).startswith("Couldn't find cache"):
+            raise DatasetError(f"{address}: {error}") from error
+        raise _not_at_hand(address, error) from error
     except Exception as error:
-        raise DatasetMissing(
-            f"{address} is not in the local cache, and the hub does not give it "
-            f"({type(error).__name__}: {str(error).splitlines()[0]})"
-        ) from error
+        raise _not_at_hand(address, error) from error
     return HubDataset(address, split)
+
+
+def _import_datasets(address: HubAddress) -> Any:
+    package = importlib.util.find_spec("datasets")
+    if package is None or package.origin is None:  # without origin: a folder of that name
+        raise DatasetMissing(
+            f"{address} needs the package 'datasets': pip install 'pytest-modeleval[hf]'"
+        )
+    # Read once, at import: no telemetry, and no half minute of retries where there is no network.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+    if not ({"HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"} & os.environ.keys()) and not _hub_answers():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    return importlib.import_module("datasets")
+
+
+def _hub_answers() -> bool:
+    from ssl import SSLError
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    try:
+        urlopen(Request(endpoint, method="HEAD"), timeout=5).close()
+    except HTTPError:
+        return True
+    except URLError as error:
+        return isinstance(error.reason, SSLError)  # it does answer; the client may trust it
+    except OSError:
+        return False
+    return True
+
+
+def _not_at_hand(address: HubAddress, error: Exception) -> DatasetMissing:
+    reason = str(error).partition("\n")[0]
+    return DatasetMissing(
+        f"{address} is not in the local cache of the hub, and the hub does not give it: {reason}"
+    )

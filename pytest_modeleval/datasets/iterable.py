@@ -17,7 +17,7 @@ class IterableDataset(Dataset):
     """Any iterable of mappings, gone through once and kept as it is."""
 
     def __init__(self, records: Iterable[Any], name: str = "records") -> None:
-        self.name = name
+        self.name = self._place = name
         self._records: list[Record] = []
         for record in _guarded(records, name):
             if not isinstance(record, Mapping):
@@ -36,7 +36,7 @@ class IterableDataset(Dataset):
 
     def where(self, row: int) -> str:
         """The record as Python would index it."""
-        return f"{self.name}[{row}]"
+        return f"{self._place}[{row}]"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -48,7 +48,11 @@ def fingerprint(records: Iterable[Record]) -> str:
     """SHA-256 of records as JSON with sorted keys, one a line."""
     digest = hashlib.sha256()
     for record in records:
-        digest.update(json.dumps(dict(record), sort_keys=True, default=_text).encode() + b"\n")
+        try:
+            line = json.dumps(dict(record), sort_keys=True, default=_text)
+        except (TypeError, ValueError):  # keys of several types, a record inside itself
+            line = _text(record)
+        digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 
 

@@ -72,21 +72,26 @@ class Samples:
 
     def sample(self, index: int, epoch: int = 0) -> Sample:
         """The sample, read from the dataset, with its few-shot examples."""
-        sample = self.bare(index)
-        examples = self.examples.before(sample) if self.examples else sample.few_shot
-        return replace(sample, few_shot=examples, epoch=epoch)
+        made = self._made(index)
+        own = self.id(index)
+        shown = self.examples.before(own, made.input) if self.examples else made.few_shot
+        return replace(made, id=own, few_shot=shown, epoch=epoch)
 
     def bare(self, index: int) -> Sample:
-        """The sample without few-shot examples."""
+        """The sample without few-shot examples drawn for it."""
+        return replace(self._made(index), id=self.id(index))
+
+    def _made(self, index: int) -> Sample:
         part = self._parts[index]
         made = self._convert(self._rows[index])
-        if isinstance(made, Sample) != (part == _WHOLE) or part >= _count(made):
-            raise DatasetError(
-                f"{self.where(index)}: sample={_name(self._to_sample)} made something else of this "
-                "record than at collection; it must always return the same"
-            )
-        sample = made if isinstance(made, Sample) else made[part]
-        return replace(sample, id=self.id(index))
+        if isinstance(made, Sample) and part == _WHOLE:
+            return made
+        if isinstance(made, list) and 0 <= part < len(made):
+            return made[part]
+        raise DatasetError(
+            f"{self.where(index)}: sample={_name(self._to_sample)} made something else of this "
+            "record than at collection; it must always return the same"
+        )
 
     def _convert(self, row: int) -> Sample | list[Sample]:
         """The sample or samples of a record; an id that is still empty means: the row's."""
@@ -120,18 +125,16 @@ class Samples:
 
     def _finished(self, made: Sample | Record, record: Record, suffix: str = "") -> Sample:
         if isinstance(made, Mapping):
-            made = sample_from_record(made, self._id_field)
+            made = sample_from_record(made)
         if not isinstance(made, Sample):
             raise DatasetError(
                 f"sample={_name(self._to_sample)} returned a list with {type(made).__name__} in "
                 "it; expected a Sample or a mapping"
             )
-        if made.id:
-            identity = id_text(made.id)
-        else:
-            own = id_text(record.get(self._id_field))
-            identity = own and own + suffix
-        return made if identity == made.id else replace(made, id=identity)
+        own = id_text(made.id)
+        if not own and (of_record := id_text(record.get(self._id_field))):
+            own = of_record + suffix
+        return made if own is made.id else replace(made, id=own)
 
     def _row_id(self, index: int) -> str:
         prefix = f"{self.dataset.id_prefix}-" if self.dataset.id_prefix else ""
@@ -152,10 +155,6 @@ class Samples:
                 )
             seen[own] = index
         raise AssertionError("unreachable")
-
-
-def _count(made: Sample | list[Sample]) -> int:
-    return 1 if isinstance(made, Sample) else len(made)
 
 
 def _name(function: ToSample | None) -> str:

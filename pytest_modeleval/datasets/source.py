@@ -72,6 +72,7 @@ def open_samples(
     registered: Sequence[RegisteredDataset] = REGISTERED,
     to_sample: ToSample | None = None,
     few_shot: FewShot | int | None = None,
+    id_field: str = "id",
 ) -> Samples:
     """Open a source as `open_dataset` does, and read it as samples with few-shot examples.
 
@@ -80,7 +81,7 @@ def open_samples(
         DatasetError: it is malformed, or has too few examples.
     """
     dataset = open_dataset(source, folders=folders, base=base, registered=registered)
-    samples = Samples(dataset, to_sample)
+    samples = Samples(dataset, to_sample, id_field=id_field)
     if isinstance(few_shot, int):
         few_shot = FewShot(few_shot)
     if not few_shot or not few_shot.count:
@@ -93,7 +94,7 @@ def open_samples(
     if pool is None:
         samples.examples = Examples(few_shot, samples, own=True)
     else:
-        pool_samples = Samples(pool, to_sample or dataset.to_sample)
+        pool_samples = Samples(pool, to_sample or dataset.to_sample, id_field=id_field)
         samples.examples = Examples(few_shot, pool_samples, own=False)
     return samples
 
@@ -120,32 +121,25 @@ def _open_hub(
         return open_hub(address)
     except DatasetMissing as error:
         raise DatasetMissing(
-            f"{error}; with a network, fetch it first: "
-            f"hf download {address.name} --repo-type dataset"
+            f"{error}; run once with a network, and it stays in the cache"
         ) from error
 
 
 def _open_registered(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -> Dataset:
-    dataset = _local(registered, split, folders)
-    if dataset is None:
-        dataset = _from_hub(registered, split, folders)
-    evaluated = split == registered.split
-    dataset.name = registered.name
-    dataset.id_prefix = registered.name if evaluated else f"{registered.name}-{split}"
-    dataset.to_sample = registered.to_sample
-    return dataset
+    local = _local(registered, split, folders)
+    return _from_hub(registered, split, folders) if local is None else local
 
 
 def _local(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -> Dataset | None:
     for place in registered.places(split, folders):
         if place.is_file():
-            return registered.open(place)
+            return _named(registered.open(place), registered, split)
     return None
 
 
 def _from_hub(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -> Dataset:
     try:
-        return open_hub(HubAddress(registered.hub, registered.config, split))
+        dataset = open_hub(HubAddress(registered.hub, registered.config, split))
     except DatasetMissing as error:
         places = ", ".join(map(str, registered.places(split, folders)))
         looked = f"there is no {places}" if places else "no data folder was given"
@@ -154,6 +148,16 @@ def _from_hub(registered: RegisteredDataset, split: str, folders: Sequence[Path]
             f"'hf download {registered.hub} --repo-type dataset "
             f"--local-dir DIR/{registered.name}' and name the folder: --modeleval-data DIR"
         ) from error
+    return _named(dataset, registered, split)
+
+
+def _named(dataset: Dataset, registered: RegisteredDataset, split: str) -> Dataset:
+    """Ids of another split than the evaluated one name it."""
+    dataset.name = registered.name
+    evaluated = split == registered.split
+    dataset.id_prefix = registered.name if evaluated else f"{registered.name}-{split}"
+    dataset.to_sample = registered.to_sample
+    return dataset
 
 
 def _train_split(

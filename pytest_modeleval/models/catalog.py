@@ -61,7 +61,7 @@ def parse_spec(
         model = table.pop("model", None)
         if not isinstance(model, str):
             raise UsageError(
-                f"[tool.modeleval.models.{text}] needs a line such as model = \"openai:gpt-4o\""
+                f'[tool.modeleval.models.{text}] needs a line such as model = "openai:gpt-4o"'
             )
         spec = parse_spec(model, {**table, **arguments}, {})
         return ModelSpec(_safe(text), spec.backend, spec.name, spec.arguments, spec.sampling)
@@ -73,7 +73,9 @@ def parse_spec(
         known = [*aliases, "tiny", *(f"{each}:NAME" for each in BACKENDS)]
         near = difflib.get_close_matches(text, [*aliases, "tiny", *BACKENDS], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"--model {text}: unknown model; expected one of {', '.join(known)}.{hint}")
+        raise UsageError(
+            f"--model {text}: unknown model; expected one of {', '.join(known)}.{hint}"
+        )
     return _spec(_short_name(name) or backend, backend, name, arguments)
 
 

@@ -9,8 +9,8 @@ from types import TracebackType
 class Limiter:
     """At most `limit` requests in flight; the others wait in the order they came.
 
-        async with limiter:
-            await backend.generate(request)
+    async with limiter:
+        await backend.generate(request)
     """
 
     def __init__(self, limit: int) -> None:

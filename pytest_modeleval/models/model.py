@@ -117,7 +117,7 @@ class Model:
         recorder = current.get()
         if recorder is not None:
             recorder.begin_call()
-        answers = await self._on_loop(
+        answers: list[LogLikelihood] = await self._on_loop(
             self._limited(self.backend.loglikelihood, context, list(continuations))
         )
         if recorder is not None:
@@ -157,9 +157,7 @@ class Model:
         index = max(range(len(scores)), key=scores.__getitem__)
         return Choice(index, choices[index], scores, tuple(answers))
 
-    def _begin(
-        self, recorder: Recorder | None, asked: dict[str, Any]
-    ) -> tuple[int, Sampling]:
+    def _begin(self, recorder: Recorder | None, asked: dict[str, Any]) -> tuple[int, Sampling]:
         number = recorder.begin_call() if recorder is not None else 0
         if self._said:
             asked = {**asked, **self._said}
@@ -178,7 +176,7 @@ class Model:
     async def _generate(
         self, kind: Literal["chat", "complete"], recorder: Recorder | None, request: Request
     ) -> Generation:
-        generation = await self._on_loop(self._limited(self.backend.generate, request))
+        generation: Generation = await self._on_loop(self._limited(self.backend.generate, request))
         if recorder is not None:
             recorder.calls.append(_call(kind, self, request, generation))
         return generation
@@ -199,7 +197,7 @@ class Model:
 
 
 class BlockingModel:
-    """The model for a body that is a plain `def`: the same calls, which return when they are done."""
+    """The model for a body that is a plain `def`: the same calls, without await."""
 
     def __init__(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
         self._model = model

@@ -58,7 +58,9 @@ class ModelPool:
         return model
 
     def is_in_process(self, spec: ModelSpec) -> bool:
-        return self._backends[spec.backend].in_process
+        """Whether the model would take this process's own memory."""
+        entry = self._backends.get(spec.backend)
+        return entry is not None and entry.in_process
 
     def close(self, spec: ModelSpec, role: str = "model") -> None:
         """Give the model's memory back."""

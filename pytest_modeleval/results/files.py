@@ -1,7 +1,9 @@
 """The files of a run, behind one door: rows go in as samples arrive, the rest at the end."""
 from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
+
 
 class ResultFiles:
     def __init__(self, settings: Any, root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import shutil
 import sys
 import threading
@@ -58,7 +59,7 @@ def test_a_reply_tells_tokens_and_times(tiny_gguf: Path, max_tokens: int) -> Non
 
     assert reply.finish_reason == "stop"
     assert reply.text.strip() == "42"
-    assert reply.usage.prompt_tokens == len("12+30=")
+    assert reply.usage.prompt_tokens == len("<12+30=")  # and the token that begins a text
     assert reply.usage.completion_tokens == 3
     assert reply.usage.cached_tokens == 0
     assert reply.logprobs is not None
@@ -150,20 +151,15 @@ def test_the_next_tokens_probabilities_add_up_to_one(tiny_gguf: Path) -> None:
     assert sum(math.exp(answer.sum) for answer in answers) == pytest.approx(1, abs=1e-2)
 
 
-def test_a_loglikelihood_needs_a_context(tiny_gguf: Path) -> None:
-    with pytest.raises(RequestError, match="context of at least one token"):
-        with_backend(tiny_gguf, lambda backend: backend.loglikelihood("", ["42"]))
-
-
 def test_a_prompt_that_is_too_long_is_refused_with_its_length(tiny_gguf: Path) -> None:
     for max_tokens in (SHORT, SHORT + 1):
-        with pytest.raises(RequestError, match=r"600 tokens, more than the 512"):
+        with pytest.raises(RequestError, match=r"601 tokens, more than the 512"):
             with_backend(
                 tiny_gguf,
                 lambda backend, n=max_tokens: backend.generate(completion("1" * 600, max_tokens=n)),
             )
     with pytest.raises(RequestError, match=r"510 tokens of context and 4 of continuation"):
-        with_backend(tiny_gguf, lambda backend: backend.loglikelihood("1" * 510, ["1234"]))
+        with_backend(tiny_gguf, lambda backend: backend.loglikelihood("1" * 509, ["1234"]))
 
 
 def test_text_that_is_no_unicode_is_refused(tiny_gguf: Path) -> None:
@@ -208,18 +204,26 @@ def test_tools_reach_the_template(tiny_gguf: Path) -> None:
     assert reply.usage.prompt_tokens >= len("search1+1=")
 
 
-def test_cancelling_frees_the_slot(tiny_gguf: Path) -> None:
-    endless = completion("1", max_tokens=10**9, extra={"ignore_eos": True, "n_predict": -1})
+def test_cancelling_abandons_the_request(tiny_gguf: Path) -> None:
+    long = completion("1", max_tokens=10**6, extra={"ignore_eos": True})
 
-    async def use(backend: LlamaCppBackend) -> str:
-        tasks = [asyncio.create_task(backend.generate(endless)) for _ in range(4)]
-        await asyncio.sleep(0)
-        for task in tasks:
+    async def use(backend: LlamaCppBackend) -> tuple[int, str, str]:
+        whole = (await backend.generate(long)).usage.completion_tokens
+        for _ in range(10):
+            task = asyncio.create_task(backend.generate(long))
+            await asyncio.sleep(0)
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return (await backend.generate(completion("1+1="))).text.strip()
+            await asyncio.gather(task, return_exceptions=True)
+        reply = await backend.generate(completion("1+1="))
+        assert whole is not None
+        return whole, reply.text.strip(), backend._server.handle_metrics()
 
-    assert with_backend(tiny_gguf, use, concurrency=1) == "2"
+    whole, text, metrics = with_backend(tiny_gguf, use, concurrency=1, endpoint_metrics=True)
+
+    assert text == "2"
+    total = re.search(r"^llamacpp:tokens_predicted_total (\d+)", metrics, re.MULTILINE)
+    assert total is not None
+    assert int(total[1]) < 10 * whole
 
 
 def test_closing_ends_what_is_running_and_leaves_no_thread(
