@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from pytest_modeleval.models.arguments import Arguments
-from pytest_modeleval.models.messages import Message
+from pytest_modeleval.models.messages import last_user_text
 from pytest_modeleval.models.protocol import (
     Capabilities,
     Generation,
@@ -54,13 +54,3 @@ class EchoBackend:
 
     async def aclose(self) -> None:
         """Nothing to give back."""
-
-
-def last_user_text(messages: Sequence[Message]) -> str:
-    """The text of the last message of the user, "" when there is none."""
-    for message in reversed(messages):
-        if message.role == "user":
-            if isinstance(message.content, str):
-                return message.content
-            return "".join(part.text or "" for part in message.content)
-    return ""

@@ -114,11 +114,7 @@ class OpenAIBackend:
                 timeout=aiohttp.ClientTimeout(total=self._timeout or None, sock_connect=CONNECT_S),
             )
         )
-        try:
-            await self._probe()
-        except BaseException:
-            await self.aclose()
-            raise
+        await self._probe()
 
     async def generate(self, request: Request) -> Generation:
         chat = request.messages is not None

@@ -37,8 +37,8 @@ def ask(
 
     async def main() -> T:
         backend: Backend = OpenAIBackend(name, **{"base_url": server.url, **arguments})
-        await backend.start()
         try:
+            await backend.start()
             return await use(backend)
         finally:
             await backend.aclose()
@@ -484,11 +484,13 @@ class TestProbe:
         async def main() -> None:
             server = await asyncio.start_server(talk, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
+            backend = OpenAIBackend("fake", base_url=f"http://127.0.0.1:{port}/v1")
             async with server:
-                await OpenAIBackend("fake", base_url=f"http://127.0.0.1:{port}/v1").start()
+                with pytest.raises(RequestError, match="does not answer as a web server does"):
+                    await backend.start()
+            await backend.aclose()
 
-        with pytest.raises(RequestError, match="does not answer as a web server does"):
-            asyncio.run(main())
+        asyncio.run(main())
 
 
 class TestErrors:
