@@ -35,9 +35,10 @@ class BackgroundLoop:
         """End the loop once what it is doing now is done; tasks that are left are cancelled."""
         if not self.thread.is_alive():
             return
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop).result(timeout=10)
+        cancelling = asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop)
+        cancelling.result(timeout=10)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(timeout=10)
+        self.thread.join(timeout=1)
         if not self.thread.is_alive():
             self.loop.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import time
 from concurrent.futures import Executor
@@ -28,7 +27,7 @@ Skipped = pytest.skip.Exception
 class Body:
     """One sample's turn: every epoch of it, run and recorded."""
 
-    __slots__ = ("abandoned", "done", "group", "recorders", "row", "seed", "task")
+    __slots__ = ("done", "group", "in_thread", "recorders", "row", "seed", "task")
 
     def __init__(self, group: SampleGroup, row: int, seed: int) -> None:
         self.group = group
@@ -36,7 +35,7 @@ class Body:
         self.seed = seed
         self.task: asyncio.Task[None] | None = None
         self.recorders: list[Recorder] = []
-        self.abandoned = False
+        self.in_thread = False
         self.done = False
 
     @property
@@ -76,7 +75,7 @@ class Body:
             limit = asyncio.get_running_loop().call_later(group.timeout, self._expire, recorder)
         try:
             async with sample.resources:
-                returned = await _call(group, arguments, executor)
+                returned = await self._call(arguments, executor)
         finally:
             if limit is not None:
                 limit.cancel()
@@ -97,9 +96,25 @@ class Body:
             arguments["caplog"] = _own_caplog(recorder)
         return arguments
 
+    async def _call(self, arguments: dict[str, Any], executor: Executor | None) -> Any:
+        function = self.group.function
+        if self.group.is_async:
+            return await function(**arguments)
+        if executor is None:
+            return function(**arguments)
+
+        def in_thread() -> Any:
+            self.in_thread = True
+            try:
+                return function(**arguments)
+            finally:
+                self.in_thread = False
+
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(executor, context.run, in_thread)
+
     def _expire(self, recorder: Recorder) -> None:
         recorder.timed_out = True
-        self.abandoned = not self.group.is_async
         if self.task is not None:
             self.task.cancel()
 
@@ -109,15 +124,6 @@ class Body:
         raised = [each.exception for each in self.recorders if each.exception is not None]
         errors = [each for each in raised if outcome_of(each) == "error"]
         return next(iter(errors or raised), None)
-
-
-async def _call(group: SampleGroup, arguments: dict[str, Any], executor: Executor | None) -> Any:
-    if group.is_async:
-        return await group.function(**arguments)
-    if executor is None:
-        return group.function(**arguments)
-    body = functools.partial(copy_context().run, group.function, **arguments)
-    return await asyncio.get_running_loop().run_in_executor(executor, body)
 
 
 def _timeout(seconds: float | None) -> BaseException:

@@ -18,6 +18,7 @@ from _pytest.mark.structures import NodeKeywords
 from _pytest.nodeid import NodeId
 from _pytest.stash import Stash
 
+from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.group import SampleGroup
 
@@ -136,6 +137,11 @@ class SampleItem(pytest.Item):
     def repr_failure(  # type: ignore[override]
         self, excinfo: ExceptionInfo[BaseException]
     ) -> str | TerminalRepr:
+        error = excinfo.value
+        if isinstance(error, ModelevalError):
+            own = [entry for entry in excinfo.traceback if entry.path == self.path]
+            place = f"{self.location[0]}:{own[-1].lineno + 1}: " if own else ""
+            return f"{place}{error}"
         return self.group.template.repr_failure(excinfo)
 
 

@@ -17,14 +17,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Protocol
 
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
 from pytest_modeleval.items import SampleItem
 from pytest_modeleval.models.limiter import Limiter
+from pytest_modeleval.watchdog import PULSE, Watchdog, still_in_threads
 
 AHEAD = 16
 """Windows that may be admitted and not yet reported."""
@@ -54,6 +56,7 @@ class Lookahead:
         limiters: Sequence[Limiter],
         *,
         seed: int,
+        warn: Callable[[str], None],
     ) -> None:
         in_flight = max((limiter.limit for limiter in limiters), default=1)
         self.window = in_flight
@@ -68,6 +71,8 @@ class Lookahead:
         self._queue: deque[Body] = deque()
         self._closing = False
         self._threads = ThreadPoolExecutor(self._widest, thread_name_prefix="modeleval-body")
+        self._watchdog = Watchdog(background.loop, warn)
+        self._in_threads: list[Body] = []
         self._arrival = threading.Condition()
         self._awaited: Body | None = None
 
@@ -113,13 +118,24 @@ class Lookahead:
         with self._arrival:
             self._awaited = body
             while not body.done:
-                self._arrival.wait()
+                if not self._arrival.wait(PULSE):
+                    self._watchdog.look(self.running)
             self._awaited = None
 
-    def cancel(self, grace: float = 5.0) -> None:
-        """Give up what was not reported. Returns when every task has ended, or after `grace`."""
-        asyncio.run_coroutine_threadsafe(self._cancel(grace), self._background.loop).result()
+    def cancel(self, grace: float = 5.0) -> bool:
+        """Give up what was not reported. False where a body blocks the loop, so that nothing on it
+        can be ended any more."""
+        cancelling = asyncio.run_coroutine_threadsafe(self._cancel(grace), self._background.loop)
         self._threads.shutdown(wait=False, cancel_futures=True)
+        try:
+            cancelling.result(grace + PULSE)
+        except (TimeoutError, FutureTimeout):
+            return False
+        return True
+
+    def stuck(self) -> list[Body]:
+        """The bodies whose threads nothing can end, after a grace period."""
+        return still_in_threads(self._in_threads)
 
     # ---------------------------------------------------------------- the background loop
 
@@ -137,6 +153,8 @@ class Lookahead:
             self._widen()
             self._start()
             body.done = True
+            if body.in_thread:
+                self._in_threads.append(body)
             if self._awaited is body:
                 with self._arrival:
                     self._arrival.notify()
@@ -188,7 +206,7 @@ class InOrder:
 
 def run_inline(item: SampleItem, seed: int) -> Body:
     """Run the body in this very thread, alone and without time limits: for a debugger."""
-    body = Body(item.group, item.row, seed)
+    item.body = body = Body(item.group, item.row, seed)
     loop = asyncio.new_event_loop()
     try:
         body.task = loop.create_task(body.run(None))

@@ -43,6 +43,7 @@ class Run:
         self.opened: dict[Any, tuple[Samples, Sequence[int]]] = {}
         self.used_gates: set[int] = set()
         self.lookahead: Lookahead | None = None
+        self.blocked = False
         self.inline = False
         self.plain_protocol = False
         self.others_make_reports = False
@@ -128,6 +129,7 @@ class Run:
             InOrder(session.items),
             self.pool.limiters,
             seed=self.settings.seed,
+            warn=self._warn,
         )
 
     def routing(self) -> OutputRouting:
@@ -139,11 +141,17 @@ class Run:
 
     def stop(self) -> None:
         """Give up what still runs and close every model."""
-        if self.lookahead is not None:
-            self.lookahead.cancel()
-        if "background" in self.__dict__:
+        self.blocked = self.lookahead is not None and not self.lookahead.cancel()
+        if "background" in self.__dict__ and not self.blocked:
             self.pool.close_all()
             self.background.stop()
+
+    def stuck(self) -> list[str]:
+        """What neither we nor the interpreter can end, by name."""
+        if self.lookahead is None:
+            return []
+        bodies = self.lookahead.running if self.blocked else self.lookahead.stuck()
+        return sorted(body.name for body in bodies)
 
     def take(self, item: SampleItem) -> Body:
         """The finished body of an item."""
@@ -187,6 +195,11 @@ class Run:
                 refusal=why,
             )
         )
+
+    def _warn(self, message: str) -> None:
+        terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None:
+            terminal.write_line(message, yellow=True)
 
     def _open_models(self, first: str) -> None:
         """Every API is probed before any sample runs; of the engines only the first is loaded."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
+import sys
 from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
@@ -33,6 +35,7 @@ class Session:
             config.stash[SETTINGS], config.rootpath
         )
         self.progress: Progress | None = None
+        self.exit_status = 0
 
     # ---------------------------------------------------------------- collection
 
@@ -194,7 +197,8 @@ class Session:
     # ---------------------------------------------------------------- the end
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.exit_status = exitstatus
         if self.is_worker:
             self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
                 {
@@ -214,6 +218,15 @@ class Session:
             told = json.loads(text)
             for plan in told["plans"]:
                 self.scoreboard.tally(_plan(plan))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Bodies that never end would keep the process from ending as well."""
+        if stuck := self.run.stuck():
+            print(f"ended while still running: {', '.join(stuck)}", file=sys.stderr)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(self.exit_status))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         from pytest_modeleval.terminal import show_results
