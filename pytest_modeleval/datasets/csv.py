@@ -9,6 +9,8 @@ from pytest_modeleval.datasets.arrow import ArrowDataset
 from pytest_modeleval.datasets.files import shown
 from pytest_modeleval.errors import DatasetError
 
+_MAX_BLOCK = 64 << 20
+
 
 class CsvDataset(ArrowDataset):
     """A `.csv` or `.tsv` file whose first row names the columns.
@@ -22,12 +24,14 @@ class CsvDataset(ArrowDataset):
         from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        # A row must fit into a block: a megabyte, the default, does not hold a long document.
+        block_size = min(max(path.stat().st_size, 1), _MAX_BLOCK)
         try:
             names = _header(path, delimiter)
             table = read_csv(
                 path,
                 # One thread: only then does an error name the row.
-                read_options=ReadOptions(use_threads=False),
+                read_options=ReadOptions(use_threads=False, block_size=block_size),
                 parse_options=ParseOptions(delimiter=delimiter, newlines_in_values=True),
                 convert_options=ConvertOptions(
                     column_types=dict.fromkeys(names, pyarrow.large_string())

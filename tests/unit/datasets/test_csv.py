@@ -34,17 +34,25 @@ def test_tabs_part_the_values_of_a_tsv_file(tmp_path):
 
 
 def test_byte_order_mark_and_windows_newlines_are_read(tmp_path):
-    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfquestion,answer\r\nq,1\r\n")
-    assert open_dataset("x.csv").record(0) == {"question": "q", "answer": "1"}
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfquestion,answer\r\n007,1\r\n")
+    assert open_dataset("x.csv").record(0) == {"question": "007", "answer": "1"}
 
 
-def test_more_than_one_block_is_read(tmp_path):
+def test_values_with_newlines_are_read_from_a_file_of_many_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("pytest_modeleval.datasets.csv._MAX_BLOCK", 100_000)
+    rows, text = 5_000, "one line\n" * 40
     with (tmp_path / "x.csv").open("w") as file:
         file.write("question,answer\n")
-        file.writelines(f"{'q' * 100},{number}\n" for number in range(30_000))
+        file.writelines(f'"{text}",{number}\n' for number in range(rows))
     dataset = open_dataset("x.csv")
-    assert len(dataset) == 30_000
-    assert dataset.record(29_999)["answer"] == "29999"
+    assert len(dataset) == rows
+    assert dataset.record(rows - 1) == {"question": text, "answer": str(rows - 1)}
+
+
+def test_a_value_of_several_megabytes(tmp_path):
+    long = "word " * 2_000_000
+    (tmp_path / "x.csv").write_text(f"question,answer\n{long},1\nq,2\n")
+    assert open_dataset("x.csv").record(0)["question"] == long
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,13 @@ def test_a_source_may_be_a_split_of_a_registered_dataset(tmp_path):
     assert samples.sample(0).few_shot[0].input == "1 + 1?"
 
 
+def test_a_source_of_plain_records_is_read_as_those_of_the_dataset(tmp_path):
+    put(tmp_path / "gsm8k" / "test.jsonl", *GSM8K)
+    own = [{"question": "2 + 2?", "answer": "#### 4"}]
+    samples = open_samples("gsm8k", folders=[tmp_path], few_shot=FewShot(1, own))
+    assert samples.sample(0).few_shot[0].target == "4"
+
+
 def test_another_package_may_register_a_dataset(tmp_path):
     put(tmp_path / "capitals" / "all.jsonl", {"country": "France", "capital": "Paris"})
     capitals = RegisteredDataset(
@@ -199,6 +206,17 @@ def test_a_malformed_record_is_named_by_its_file(tmp_path):
     assert str(error.value) == (
         f"{tmp_path}/gsm8k/test.jsonl line 2: sample=_gsm8k_sample raised KeyError: 'answer' "
         "(the record has question)"
+    )
+
+
+def test_a_malformed_line_is_named_where_records_are_reshaped(tmp_path):
+    put(tmp_path / "qasc" / "dev.jsonl", QASC_LINE)
+    with (tmp_path / "qasc" / "dev.jsonl").open("a") as file:
+        file.write("[]\n")
+    with pytest.raises(DatasetError) as error:
+        open_samples("qasc", folders=[tmp_path])
+    assert str(error.value) == (
+        f"{tmp_path}/qasc/dev.jsonl line 2: expected a JSON object, found an array"
     )
 
 
