@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from pytest_modeleval.errors import ModelError
+
 WHOLE = 1 << 30
 BLOCK = 1 << 20
 BLOCKS = 64
@@ -41,3 +43,20 @@ def checkpoint_files(folder: Path) -> list[Path]:
     """The files of a Hugging Face checkpoint that can change an answer: weights, configuration,
     tokenizer and templates."""
     return [path for path in folder.iterdir() if path.suffix in _PARTS_OF_A_MODEL]
+
+
+def checkpoint_folder(backend: str, name: str) -> Path | None:
+    """The folder of a local checkpoint; None where `name` can only be a name on the hub.
+
+    Raises ModelError for a path that is no checkpoint.
+    """
+    path = Path(name).expanduser()
+    if (path / "config.json").is_file():
+        return path
+    if path.exists():
+        raise ModelError(
+            f"{backend}: {name} is no checkpoint: expected a folder with a config.json"
+        )
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelError(f"{backend}: {name} does not exist: expected the folder of a checkpoint")
+    return None
