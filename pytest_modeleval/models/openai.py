@@ -103,13 +103,15 @@ class OpenAIBackend:
 
         A server without such a list is taken as it is.
         """
+        headers = {"Content-Type": "application/json"}
         # In a URL, credentials are an Authorization of their own.
-        bearer = self._key and not self._base.username
+        if self._key and not self._base.username:
+            headers["Authorization"] = f"Bearer {self._key}"
         self._session = await self._opened.enter_async_context(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"Authorization": f"Bearer {self._key}"} if bearer else {},
+                headers=headers,
                 proxy=_proxy(self._base),
                 timeout=aiohttp.ClientTimeout(total=self._timeout or None, sock_connect=CONNECT_S),
             )
@@ -156,8 +158,8 @@ class OpenAIBackend:
         try:
             return replies.read_loglikelihoods(reply, [space + each for each in continuations])
         except replies.MalformedReply as error:
-            sentence = self._server.no_loglikelihoods(self._server.malformed(error))
-            raise CapabilityError(sentence) from None
+            why = self._error(self._server.malformed(error))
+            raise CapabilityError(self._server.no_loglikelihoods(str(why))) from None
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -171,7 +173,7 @@ class OpenAIBackend:
         if answer.status == 403 and b"scope" in answer.body:
             return
         if answer.status != 200:
-            raise self._error(self._server.refusal(answer.status, answer.body), answer.status)
+            raise self._refusal(answer)
         try:
             names = replies.read_models(replies.parse_json(answer.body))
         except replies.MalformedReply as error:
@@ -185,13 +187,12 @@ class OpenAIBackend:
 
     async def _post(self, url: str, body: dict[str, Any]) -> _Answer:
         """The answer to `body`. Raises RequestError when it is not 200."""
-        data = json.dumps(body).encode()
-        answer = await self._exchange("POST", url, data=data, headers=_JSON)
+        answer = await self._exchange("POST", url, data=json.dumps(body).encode())
         if answer.status == 200:
             return answer
         if answer.status == 404:
             await self._probe()  # which has a better sentence, if it is the model
-        raise self._error(self._server.refusal(answer.status, answer.body), answer.status)
+        raise self._refusal(answer)
 
     async def _exchange(self, method: str, url: str, **options: Any) -> _Answer:
         try:
@@ -206,6 +207,11 @@ class OpenAIBackend:
         except (aiohttp.ClientError, OSError) as error:
             raise self._error(self._server.unreachable(error)) from None
 
+    def _refusal(self, answer: _Answer) -> RequestError:
+        # Before the server's words are shortened, which could leave a part of the key.
+        body = answer.body.replace(self._key.encode(), b"[key]") if self._key else answer.body
+        return self._error(self._server.refusal(answer.status, body), answer.status)
+
     def _error(self, sentence: str, status: int | None = None) -> RequestError:
         """A server may quote the key that it was sent: an error of ours never does."""
         if self._key:
@@ -214,9 +220,6 @@ class OpenAIBackend:
 
     def _url(self, path: str) -> str:
         return urlunsplit(self._base._replace(path=self._base.path + path))
-
-
-_JSON = {"Content-Type": "application/json"}
 
 
 def _address(base_url: str) -> SplitResult:
