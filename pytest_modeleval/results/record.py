@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+SCHEMA_VERSION = "1.0"
+"""Of results.json and leaderboard.json: a new major number where a reader of the old one breaks."""
+
 Outcome = Literal["right", "wrong", "error", "not_run", "skipped"]
 
 
@@ -116,4 +119,4 @@ class RunResult:
     verdict: Literal["passed", "failed", "undecided"]
     environment: dict[str, Any]
     benchmarks: list[BenchmarkResult]
-    schema_version: str = "1.0"
+    schema_version: str = SCHEMA_VERSION

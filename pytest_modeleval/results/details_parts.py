@@ -1,0 +1,126 @@
+"""Parts of a details file: written, merged in order, and read. Needs pyarrow."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.results.details_schema import DETAILS_SCHEMA, details_batch
+from pytest_modeleval.results.record import SampleResult
+from pytest_modeleval.results.run_folder import replacing, writing
+
+MERGED_BYTES = 16_000_000
+"""Rows out of order are sorted in memory by about so many bytes at a time."""
+
+MAX_WINDOWS = 200
+"""So many files are open at once while rows are sorted, at most."""
+
+ORDER = ("model", "id", "epoch")
+_key = attrgetter(*ORDER)
+_key_of = itemgetter(*ORDER)
+_ASCENDING = [(name, "ascending") for name in ORDER]
+
+# Columns whose values repeat. The rest are different in each row, or packed as well without.
+_REPEATING = [
+    *("benchmark", "model", "outcome", "cluster", "worker"),
+    *(f"calls.list.element.{name}" for name in ("role", "model", "kind")),
+    "calls.list.element.messages.list.element.role",
+]
+_LAYOUT = {"use_dictionary": _REPEATING, "write_statistics": list(ORDER)}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file whose rows are in order, with the keys of its first and last row."""
+
+    path: Path
+    first: tuple[str, str, int]
+    last: tuple[str, str, int]
+
+
+def write_part(path: Path, results: list[SampleResult]) -> Part:
+    """Write the results, put in order, as one file. Raises ModelevalError where that cannot be."""
+    results.sort(key=_key)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        table = pa.Table.from_batches([details_batch(results)])
+        parquet.write_table(table, temporary, compression="lz4", **_LAYOUT)
+    return Part(path, _key(results[0]), _key(results[-1]))
+
+
+def merge(parts: Sequence[Part], path: Path) -> None:
+    """Make one file of the parts' rows, in order, without holding them all.
+
+    Raises ModelevalError where it cannot be written; the parts are left alone.
+    """
+    parts = sorted(parts, key=attrgetter("first"))
+    in_order = all(one.last <= following.first for one, following in pairwise(parts))
+    paths = [part.path for part in parts]
+    with (
+        replacing(path) as temporary,
+        parquet.ParquetWriter(
+            temporary, DETAILS_SCHEMA, compression="zstd", compression_level=1, **_LAYOUT
+        ) as file,
+    ):
+        for table in map(_read, paths) if in_order else _sorted(paths, path.parent):
+            file.write_table(table)
+
+
+def read(paths: Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of all files. Raises ModelevalError for one that cannot be read."""
+    return pa.concat_tables([_read(path, columns) for path in paths])
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    try:
+        # ParquetFile and not read_table: the latter brings pyarrow.dataset along.
+        with parquet.ParquetFile(path) as file:
+            return file.read(columns=columns, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise ModelevalError(f"{path} cannot be read as a details file: {error}") from error
+
+
+def _sorted(paths: Sequence[Path], folder: Path) -> Iterator[pa.Table]:
+    """All rows in order, a window at a time: each part is cut at the windows' first keys, its
+    pieces are put down beside the others of their window, and the windows are sorted one by one."""
+    starts = _window_starts(paths)
+    with TemporaryDirectory(dir=folder, prefix=".") as temporary:
+        windows = [Path(temporary, str(number)) for number in range(len(starts))]
+        with ExitStack() as open_files:
+            streams = [
+                open_files.enter_context(pa.ipc.new_stream(str(window), DETAILS_SCHEMA))
+                for window in windows
+            ]
+            for path in paths:
+                table = _read(path)
+                keys = list(zip(*(table[name].to_pylist() for name in ORDER)))
+                cuts = [0, *(bisect_left(keys, start) for start in starts[1:]), len(keys)]
+                for stream, (start, end) in zip(streams, pairwise(cuts)):
+                    if start < end:
+                        stream.write_table(table.slice(start, end - start))
+        for window in windows:
+            with pa.OSFile(str(window)) as file, pa.ipc.open_stream(file) as stream:
+                table = stream.read_all()
+            yield table.combine_chunks().sort_by(_ASCENDING)
+
+
+def _window_starts(paths: Sequence[Path]) -> list[tuple[str, str, int]]:
+    """The first key of each window: all have as many rows, and about `MERGED_BYTES`."""
+    from pyarrow import compute
+
+    size = sum(parquet.read_metadata(path).row_group(0).total_byte_size for path in paths)
+    windows = min(MAX_WINDOWS, 1 + size // MERGED_BYTES)
+    keys = read(paths, ORDER)
+    places = compute.sort_indices(keys, _ASCENDING)[:: -(-len(keys) // windows)]
+    return [_key_of(row) for row in keys.take(places).to_pylist()]
