@@ -194,9 +194,10 @@ def gate_node_id(group: SampleGroup, gate: Gate) -> str:
 class MissingItem(pytest.Item):
     """Stands for a benchmark whose dataset is not at hand."""
 
-    def __init__(self, *, reason: str, skip: bool, **rest: Any) -> None:
+    def __init__(self, *, reason: str, line: int | None, skip: bool, **rest: Any) -> None:
         super().__init__(**rest)
         self.reason = reason
+        self.line = line
         self.skip = skip
 
     @classmethod
@@ -209,11 +210,15 @@ class MissingItem(pytest.Item):
             name=f"{name}{joint}dataset]",
             nodeid=f"{node_id}{joint}dataset]",
             reason=reason,
+            line=template.location[1],
             skip=skip,
         )
         return item
 
     def runtest(self) -> None:
         if self.skip:
-            pytest.skip(self.reason)
+            raise pytest.skip.Exception(self.reason, _use_item_location=True)
         pytest.fail(f"undecided: {self.reason}", pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, self.line, self.name

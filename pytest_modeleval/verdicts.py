@@ -27,7 +27,8 @@ def run_gate(item: GateItem) -> None:
     for name, value in properties(record):
         item.user_properties.append((name, value))
     if record.verdict == "not judged":
-        pytest.skip(f"not judged: {record.reason}")
+        reason = f"not judged: {record.reason}"
+        raise pytest.skip.Exception(reason, _use_item_location=True)
     if record.verdict != "passed":
         raise GateFailed(sentence(record))
 
