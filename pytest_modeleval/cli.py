@@ -13,7 +13,11 @@ from pathlib import Path
 from pytest_modeleval.errors import ModelevalError, UsageError
 
 STARTER = "first_benchmark"
-STARTER_FILES = ("test_questions.py", "questions.jsonl")
+STARTER_FILES = {
+    "test_questions.py": "test_questions.py.txt",  # nobody may take it for a test of this package
+    "questions.jsonl": "questions.jsonl",
+}
+"""The files that `init` writes, and where their text lies."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,9 +51,9 @@ def init(folder: Path) -> str:
     starter = resources.files("pytest_modeleval") / STARTER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in STARTER_FILES:
+        for name, source in STARTER_FILES.items():
             with (folder / name).open("x", encoding="utf-8", newline="\n") as file:
-                file.write((starter / name).read_text(encoding="utf-8"))
+                file.write((starter / source).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from None
     return _next_steps(folder)
