@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.results.record import Call, SampleResult
+from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.run_folder import DETAILS, run_path, slug
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from pytest_modeleval.results.details_parts import Part
 
 PART_ROWS = 1_000
-BUFFERED_CHARACTERS = 16_000_000
-"""Rows wait for a part to fill up, until all that wait hold so much text."""
+PART_CHARACTERS = 8_000_000
+"""A part is written when so many rows wait for it, or rows with so much text."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    rows: list[SampleResult] = field(default_factory=list)
+    characters: int = 0
 
 
 class DetailsWriter:
@@ -33,22 +40,19 @@ class DetailsWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / DETAILS
         # A worker's samples mostly come in order, so that its parts need no sorting to be merged.
-        self._waiting: dict[tuple[str, str, str], list[SampleResult]] = {}
-        self._characters = 0
+        self._waiting: dict[tuple[str, str, str], _Waiting] = {}
         self._parts: dict[str, list[Part]] = {}
 
     def add(self, result: SampleResult) -> None:
         """Take in one row. Raises ModelevalError when a part cannot be written; its rows are kept,
-        and tried again with the next part."""
+        and tried again with the next one."""
         key = (result.benchmark, result.model, result.worker)
-        rows = self._waiting.get(key)
-        if rows is None:
-            rows = self._waiting[key] = []
-        rows.append(result)
-        self._characters += _characters(result)
-        if self._characters > BUFFERED_CHARACTERS:
-            self.flush()
-        elif len(rows) >= PART_ROWS:
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting()
+        waiting.rows.append(result)
+        waiting.characters += _characters(result)
+        if len(waiting.rows) >= PART_ROWS or waiting.characters >= PART_CHARACTERS:
             self._write(key)
 
     def flush(self) -> None:
@@ -76,12 +80,11 @@ class DetailsWriter:
     def _write(self, key: tuple[str, str, str]) -> None:
         from pytest_modeleval.results.details_parts import write_part
 
-        benchmark, rows = key[0], self._waiting[key]
+        benchmark = key[0]
         parts = self._parts.setdefault(benchmark, [])
         path = self._folder_of(benchmark) / f"{len(parts):05}.parquet"
-        parts.append(write_part(path, rows))
+        parts.append(write_part(path, self._waiting[key].rows))
         del self._waiting[key]
-        self._characters -= sum(map(_characters, rows))
 
     def _folder_of(self, benchmark: str) -> Path:
         return self._folder / f"{slug(benchmark)}.parts"
@@ -120,15 +123,13 @@ def read_details(
 
 
 def _characters(result: SampleResult) -> int:
-    return len(result.input) + sum(map(_characters_of_call, result.calls))
-
-
-def _characters_of_call(call: Call) -> int:
-    count = len(call.reply or "")
-    for message in call.messages:
-        content = message["content"]
-        if isinstance(content, str):
-            count += len(content)
-        else:
-            count += sum(len(part.get("url") or part.get("text") or "") for part in content)
+    count = len(result.input)
+    for call in result.calls:
+        count += len(call.reply or "")
+        for message in call.messages:
+            content = message["content"]
+            if isinstance(content, str):
+                count += len(content)
+            else:
+                count += sum(len(part.get("url") or part.get("text") or "") for part in content)
     return count

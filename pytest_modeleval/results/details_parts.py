@@ -19,7 +19,7 @@ from pytest_modeleval.results.details_schema import DETAILS_SCHEMA, details_batc
 from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.run_folder import replacing, writing
 
-MERGED_BYTES = 16_000_000
+MERGED_BYTES = 8_000_000
 """Rows out of order are sorted in memory by about so many bytes at a time."""
 
 MAX_WINDOWS = 200
@@ -55,7 +55,8 @@ def write_part(path: Path, results: list[SampleResult]) -> Part:
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         table = pa.Table.from_batches([details_batch(results)])
-        parquet.write_table(table, temporary, compression="lz4", **_LAYOUT)
+        # Parts live shortly: to pack them would cost more than to write them.
+        parquet.write_table(table, temporary, compression="none", **_LAYOUT)
     return Part(path, _key(results[0]), _key(results[-1]))
 
 
@@ -119,7 +120,7 @@ def _window_starts(paths: Sequence[Path]) -> list[tuple[str, str, int]]:
     """The first key of each window: all have as many rows, and about `MERGED_BYTES`."""
     from pyarrow import compute
 
-    size = sum(parquet.read_metadata(path).row_group(0).total_byte_size for path in paths)
+    size = sum(path.stat().st_size for path in paths)
     windows = min(MAX_WINDOWS, 1 + size // MERGED_BYTES)
     keys = read(paths, ORDER)
     places = compute.sort_indices(keys, _ASCENDING)[:: -(-len(keys) // windows)]

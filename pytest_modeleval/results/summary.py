@@ -1,0 +1,90 @@
+"""summary.md: the table for a pull request."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
+from pytest_modeleval.results.run_folder import write_atomically
+
+SIGNS = {"passed": "✅", "failed": "❌", "undecided": "❔", "not judged": "➖"}
+
+_COLUMNS = (
+    *("benchmark", "model", "right", "wrong", "error", "not run"),
+    *("accuracy (95 % interval)", "gates"),
+)
+_REASON_CHARACTERS = 500
+
+
+def write_summary(path: Path, result: RunResult) -> None:
+    """Write summary.md. Raises ModelevalError where it cannot be written."""
+    write_atomically(path, summary(result))
+
+
+def summary(result: RunResult) -> str:
+    """The run as Markdown: the verdict, a row for each benchmark and model, and the gates that did
+    not pass, with the reason.
+
+    Every text that is not ours stands as code, so that it is neither markup, link nor mention.
+    """
+    from tabulate import tabulate
+
+    lines = [f"## {SIGNS[result.verdict]} {result.verdict}", ""]
+    if not result.complete:
+        lines += ["The run was not completed: samples are missing.", ""]
+    rows = [_row(benchmark) for benchmark in result.benchmarks]
+    lines += [tabulate(rows, _COLUMNS, tablefmt="github", disable_numparse=True), ""]
+    listed = [
+        _gate_line(benchmark, gate)
+        for benchmark in result.benchmarks
+        for gate in benchmark.gates
+        if gate.verdict in ("failed", "undecided")
+    ]
+    if listed:
+        lines += ["### Gates that did not pass", "", *listed, ""]
+    lines += [f"Run {code(result.run_id)}", ""]
+    return "\n".join(lines)
+
+
+def code(text: str) -> str:
+    """The text as a code span that it cannot leave, also in a cell of a table."""
+    line = " ".join(text.split())
+    if re.search(r"[`|\\\x00-\x1f\x7f]", line):
+        # No way of writing these inside backticks holds in every table: write HTML's instead.
+        return f"<code>{re.sub(r'[^A-Za-z0-9 ]', lambda sign: f'&#{ord(sign[0])};', line)}</code>"
+    return f"`{line}`" if line else ""
+
+
+def _row(benchmark: BenchmarkResult) -> list[str]:
+    samples = benchmark.samples
+    counts = [str(samples.get(name, 0)) for name in ("right", "wrong", "error", "not_run")]
+    accuracy = benchmark.metrics.get("accuracy")
+    return [
+        code(benchmark.name),
+        code(benchmark.model),
+        *counts,
+        _interval(accuracy) if accuracy is not None else "",
+        "<br>".join(map(_gate, benchmark.gates)),
+    ]
+
+
+def _interval(metric: Metric) -> str:
+    if metric.lower is None or metric.upper is None:
+        return f"{metric.value:.4f}"
+    return f"{metric.value:.4f} ({metric.lower:.4f} to {metric.upper:.4f})"
+
+
+def _gate(gate: GateRecord) -> str:
+    margin = f" ({gate.slack:+.4g})" if gate.slack is not None else ""
+    return f"{SIGNS[gate.verdict]} {code(gate.expression)}{margin}"
+
+
+def _gate_line(benchmark: BenchmarkResult, gate: GateRecord) -> str:
+    reason = gate.reason or (f"it is {gate.value:.6g}" if gate.value is not None else "")
+    if len(reason) > _REASON_CHARACTERS:
+        reason = f"{reason[:_REASON_CHARACTERS]}…"
+    return (
+        f"- {SIGNS[gate.verdict]} {gate.verdict}: {code(gate.expression)} in "
+        f"{code(benchmark.name)} with {code(benchmark.model)}: {code(reason)}"
+    )
