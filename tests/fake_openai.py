@@ -3,7 +3,7 @@
     with FakeOpenAI(reply=lambda body: "42") as server:
         backend = OpenAIBackend("fake", base_url=server.url)
 
-Its tokens are words with the white space before them. A prompt's token has the log-probability
+Its tokens are words with the one white space before them. A prompt's token has the log-probability
 minus a tenth of its length, and up to five characters it is the likeliest one.
 """
 
@@ -215,8 +215,8 @@ class FakeOpenAI:
 
 
 def tokens(text: str) -> list[str]:
-    """Words, each with the white space before it."""
-    return re.findall(r"\s*\S+|\s+$", text)
+    """Words, each with the one white space before it; more white space stands alone."""
+    return re.findall(r"\s?\S+|\s", text)
 
 
 def logprob(token: str) -> float:

@@ -63,6 +63,8 @@ class Server:
                 f"the request is too long for {self.model} {said}: shorten the prompt or lower "
                 "max_tokens"
             )
+        if "chat template" in lower:
+            return f"{self.model} has no chat template {said}: use model.complete(prompt)"
         if status >= 500:
             return f"{self.url} failed {said}"
         return f"{self.url} refused the request {said}"

@@ -20,10 +20,10 @@ from pytest_modeleval.models.recordings import Recording, open_recording
 
 
 class ReplayBackend:
-    """Recorded replies: a JSONL file (`LinesRecording`), or an earlier run's folder
-    (`RunRecording`), whose log-likelihoods and tool calls are replayed too.
+    """Recorded replies: of a JSONL file, or of an earlier run's folder.
 
-    Sampling is not looked at. Tokens and times are not reported: nobody counted or waited.
+    `LinesRecording` and `RunRecording` say what is found how. A run's log-likelihoods and tool
+    calls are replayed too. Sampling is not looked at. Tokens and times are not reported: nobody counted or waited.
 
     Arguments: `alias` (which model of a run of several), `concurrency` (64).
     """

@@ -352,9 +352,9 @@ class TestLogLikelihood:
     def test_white_space_at_the_contexts_end_goes_to_the_continuation(
         self, openai_server: FakeOpenAI
     ) -> None:
-        assert self.of(openai_server, "the sky is ", "blue") == self.of(
-            openai_server, "the sky is", " blue"
-        )
+        (answer,) = self.of(openai_server, "the sky is  ", "blue")
+        assert answer.sum == pytest.approx(logprob(" ") + logprob(" blue"))
+        assert answer.tokens == 2
 
     def test_a_token_across_the_border_is_the_continuations(
         self, openai_server: FakeOpenAI
@@ -375,6 +375,15 @@ class TestLogLikelihood:
     def test_a_server_that_does_not_echo(self, openai_server: FakeOpenAI) -> None:
         openai_server.echoes = False
         with pytest.raises(CapabilityError, match=r"gives no log-likelihoods of fake .* echo"):
+            self.of(openai_server, "the sky is", " blue")
+
+    def test_a_server_that_echoes_less_than_the_continuation(
+        self, openai_server: FakeOpenAI
+    ) -> None:
+        logprobs = {"tokens": ["a", "b"], "token_logprobs": [-1, -1], "text_offset": [0, 1]}
+        body = json.dumps({"choices": [{"index": 0, "logprobs": logprobs}]}).encode()
+        openai_server.fault = lambda seen: Fault(body=body) if seen.body.get("echo") else None
+        with pytest.raises(CapabilityError, match="does not echo the prompt's tokens"):
             self.of(openai_server, "the sky is", " blue")
 
     def test_a_server_that_refuses(self, openai_server: FakeOpenAI) -> None:
@@ -505,6 +514,7 @@ class TestErrors:
              "shorten the prompt or lower max_tokens"),
             (400, {"message": "flagged", "code": "content_filter"}, "the content filter of"),
             (400, {"message": "temperature must be 1"}, "refused the request (400: temperature"),
+            (400, {"message": "you must provide a chat template"}, "use model.complete(prompt)"),
             (404, {"message": "no such path"}, "check base_url, which usually ends in /v1"),
             (500, {"message": "two\nlines \x1b[31m red"}, "failed (500: two lines [31m red)"),
         ],
@@ -583,8 +593,11 @@ class TestConnections:
         async def many(backend: Backend) -> None:
             openai_server.fault = lambda seen: Fault(hang=True)
             tasks = [asyncio.create_task(_generate(backend)) for _ in range(150)]
-            while openai_server.in_flight < 150:
+            for _ in range(10_000):
+                if openai_server.in_flight == 150:
+                    break
                 await asyncio.sleep(0.001)
+            assert openai_server.in_flight == 150
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
