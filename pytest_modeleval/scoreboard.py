@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.results.record import BenchmarkResult, RunResult
-from pytest_modeleval.tally import Plan, Tally
+from pytest_modeleval.tally import Plan, Tally, sample_outcome, sentence
 
 if TYPE_CHECKING:
     import pytest
@@ -47,7 +47,13 @@ class Scoreboard:
         from pytest_modeleval.results.files import ResultFiles
 
         if self.files is None:
-            self.files = ResultFiles(self.settings, self.root)
+            self.files = ResultFiles(
+                self.root,
+                self.settings.out,
+                junit_samples=self.settings.junit_samples,
+                wrong=self.settings.wrong,
+                errors_pass=self.settings.max_errors is not None,
+            )
 
     def know_model(self, alias: str, identity: Any) -> None:
         self._identities[alias] = asdict(replace(identity, details=dict(identity.details)))
@@ -60,7 +66,8 @@ class Scoreboard:
         return self._tallies[key]
 
     def take(self, report: pytest.TestReport, sample: SampleReport) -> None:
-        """Count one sample, and hand its rows to the files."""
+        """Count one sample, and hand its rows to the files. Raises ModelevalError where they
+        cannot be written."""
         if sample.plan is not None:
             self.tally(sample.plan)
         if not sample.results:
@@ -69,10 +76,17 @@ class Scoreboard:
         tally = self._tallies[first.benchmark, first.model]
         tally.add(sample.row, sample.results, sample.started)
         if self.files is not None:
-            self.files.sample(report, sample.results)
+            self.files.sample(
+                report.nodeid,
+                sample_outcome(sample.results),
+                sample.results,
+                duration=report.duration,
+                message=getattr(report, "modeleval_explanation", None) or first.error,
+            )
 
     def finish(self, *, complete: bool) -> RunResult:
-        """Judge what is left, and write every file."""
+        """Judge what is left, and write every file. Raises ModelevalError where that fails; the
+        result is kept all the same."""
         benchmarks = [tally.result() for tally in self.tallies]
         for benchmark in benchmarks:
             benchmark.model_identity = benchmark.model_identity or self._identities.get(
@@ -87,14 +101,33 @@ class Scoreboard:
             benchmarks=benchmarks,
         )
         if self.files is not None:
-            self.files.finish(self.result)
+            self._write(self.files, self.result)
         return self.result
+
+    def _write(self, files: ResultFiles, result: RunResult) -> None:
+        for tally in self.tallies:
+            for name, record in tally.records.items():
+                node_id = f"{tally.plan.node_prefix}gate:{name}]"
+                files.gate(
+                    node_id,
+                    tally.plan.benchmark,
+                    tally.plan.model,
+                    record,
+                    message=sentence(record),
+                )
+            if tally.plan.refusal and not tally.plan.samples:
+                skip = self.settings.missing == "skip"
+                if not skip:
+                    node_id = f"{tally.plan.node_prefix}dataset]"
+                    files.problem(node_id, tally.plan.refusal, undecided=True)
+        files.finish(result)
 
     def _verdict(self, benchmarks: list[BenchmarkResult], complete: bool) -> Any:
         verdicts = {gate.verdict for each in benchmarks for gate in each.gates}
         planned = sum(each.samples["planned"] for each in benchmarks)
         allowed = self.settings.allowed_errors(planned) or 0
-        if "failed" in verdicts or self.errors > allowed:
+        wrong = self.settings.wrong == "fail" and any(each.samples["wrong"] for each in benchmarks)
+        if "failed" in verdicts or self.errors > allowed or wrong:
             return "failed"
         refused = any(tally.plan.refusal for tally in self.tallies)
         if "undecided" in verdicts or refused or not complete:

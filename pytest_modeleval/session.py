@@ -86,11 +86,6 @@ class Session:
                 self._finish(session, complete=complete)
 
     def _start(self, session: pytest.Session) -> None:
-        if not self.is_worker and (self.is_controller or self.run.groups or self.run.missing):
-            try:
-                self.scoreboard.open_files()
-            except ModelevalError as error:
-                raise pytest.UsageError(str(error)) from None
         if not self.is_controller:
             self.run.start(session)
             for group in self.run.groups:
@@ -100,6 +95,11 @@ class Session:
                 self.scoreboard.know_model(alias, identity)
         for plan in self.run.missing:
             self.scoreboard.tally(plan)
+        if not self.is_worker and (self.is_controller or list(self.scoreboard.tallies)):
+            try:
+                self.scoreboard.open_files()
+            except ModelevalError as error:
+                raise pytest.UsageError(str(error)) from None
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None and not self.is_worker and not self.run.inline:
             self.progress = Progress(terminal, self.scoreboard)
@@ -112,7 +112,10 @@ class Session:
         if self.is_controller:
             verdicts.publish(session, self.scoreboard)
         verdicts.publish_errors(session, self.scoreboard)
-        result = self.scoreboard.finish(complete=complete)
+        try:
+            result = self.scoreboard.finish(complete=complete)
+        except ModelevalError as error:
+            raise pytest.UsageError(str(error)) from None
         if self.scoreboard.files is not None:
             self.config.hook.pytest_modeleval_finished(
                 result=result, folder=self.scoreboard.files.folder
@@ -154,8 +157,11 @@ class Session:
     def pytest_runtest_logreport(self, report: Any) -> None:
         sample = getattr(report, "modeleval", None)
         if sample is not None and not self.is_worker:
-            self.scoreboard.take(report, sample)
             report.modeleval = None  # reports are kept to the end, and the rows are written now
+            try:
+                self.scoreboard.take(report, sample)
+            except ModelevalError as error:
+                pytest.exit(str(error), returncode=1)
             if self.progress is not None:
                 self.progress.update()
 

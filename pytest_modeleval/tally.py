@@ -182,3 +182,26 @@ def _measured(call: Call, name: str) -> float | None:
         return call.usage.get(name)
     value: float | None = getattr(call, name)
     return value
+
+
+def sentence(record: GateRecord) -> str:
+    """The verdict as a person reads it."""
+    if record.verdict == "passed":
+        return f"{record.expression}: {_value(record)}"
+    if record.verdict == "failed":
+        return f"gate failed: {record.expression}: {_value(record)}"
+    return f"{record.verdict}: {record.expression}: {record.reason}"
+
+
+def _value(record: GateRecord) -> str:
+    if record.value is None:
+        return record.reason or ""
+    interval = ""
+    if record.lower is not None and record.upper is not None:
+        interval = f" (95 % interval {record.lower:.4g} to {record.upper:.4g})"
+    margin = (
+        f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}"
+        if (record.slack is not None)
+        else ""
+    )
+    return f"it is {record.value:.6g}{interval}{margin}"

@@ -12,7 +12,7 @@ from pytest_modeleval.items import GateItem
 from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import SCOREBOARD
-from pytest_modeleval.tally import Tally
+from pytest_modeleval.tally import Tally, sentence
 
 
 class GateFailed(AssertionError):
@@ -31,29 +31,6 @@ def run_gate(item: GateItem) -> None:
         raise pytest.skip.Exception(reason, _use_item_location=True)
     if record.verdict != "passed":
         raise GateFailed(sentence(record))
-
-
-def sentence(record: GateRecord) -> str:
-    """The verdict as a person reads it."""
-    if record.verdict == "passed":
-        return f"{record.expression}: {_value(record)}"
-    if record.verdict == "failed":
-        return f"gate failed: {record.expression}: {_value(record)}"
-    return f"{record.verdict}: {record.expression}: {record.reason}"
-
-
-def _value(record: GateRecord) -> str:
-    if record.value is None:
-        return record.reason or ""
-    interval = ""
-    if record.lower is not None and record.upper is not None:
-        interval = f" (95 % interval {record.lower:.4g} to {record.upper:.4g})"
-    margin = (
-        f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}"
-        if (record.slack is not None)
-        else ""
-    )
-    return f"it is {record.value:.6g}{interval}{margin}"
 
 
 def properties(record: GateRecord) -> list[tuple[str, Any]]:
