@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.definition import Benchmark
@@ -64,6 +65,9 @@ class SampleGroup:
         self._prefix = f"{own_params.id}-" if own_params and own_params.id else ""
         self.node_prefix = f"{base}[{self._prefix}"
         self.chain = template.listchain()
+        # What pytest's tmp_path asks the item that it was set up for: keep the folder, it may hold
+        # what a wrong sample left.
+        template.stash[tmppath_result_key] = {"call": False}
         self.arguments: dict[str, Any] | None = None
 
     def item_name(self, row: int) -> str:
@@ -117,13 +121,13 @@ class SampleGroup:
         already. Nothing is set up here, since that would be out of pytest's order."""
         if self.arguments is not None:
             return True
-        if self.refusal or not self.runs_plainly:
+        if self.refusal or not self.runs_plainly or "request" in self.body_arguments:
             return False
         template = self.template
         values: dict[str, Any] = {}
         params = getattr(getattr(template, "callspec", None), "params", {})
         for name in template.fixturenames:
-            if name == "sample":
+            if name in ("sample", "request"):
                 continue
             definitions = template._fixtureinfo.name2fixturedefs.get(name)
             if not definitions or definitions[-1].scope != "session":
