@@ -1,0 +1,24 @@
+"""Scorers: pure functions from a reply's text to a value.
+
+They know nothing of pytest, and one that needs a library imports it when it is called.
+"""
+
+from .choices import choice_letter
+from .exact import exact_match, normalize_text
+from .numbers import boxed, last_number, number
+from .overlap import bleu, chrf, f1, rouge
+from .patterns import regex
+
+__all__ = [
+    "bleu",
+    "boxed",
+    "choice_letter",
+    "chrf",
+    "exact_match",
+    "f1",
+    "last_number",
+    "normalize_text",
+    "number",
+    "regex",
+    "rouge",
+]
