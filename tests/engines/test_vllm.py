@@ -133,6 +133,31 @@ def test_many_loglikelihoods_at_once(backend: VllmBackend, loop: BackgroundLoop)
         assert sum(math.exp(answer.sum) for answer in answers) == pytest.approx(1, abs=1e-2)
 
 
+def test_llama_cpp_agrees(backend: VllmBackend, loop: BackgroundLoop, tiny_gguf: Path) -> None:
+    """The same bfloat16 weights; llama.cpp rounds activations too, hence the tolerance."""
+    pytest.importorskip("xllamacpp", reason="needs xllamacpp")
+    from pytest_modeleval.models.llamacpp import LlamaCppBackend
+
+    async def ask(engine: Any) -> tuple[list[str], list[list[Any]]]:
+        replies = await asyncio.gather(*(engine.generate(completion(each)) for each in SUMS))
+        scores = await asyncio.gather(
+            *(engine.loglikelihood(each, ["42", "100", "9", "2"]) for each in SUMS)
+        )
+        return [reply.text for reply in replies], scores
+
+    other = LlamaCppBackend(str(tiny_gguf), n_ctx=512)
+    loop.run(other.start())
+    other_texts, other_scores = loop.run(ask(other))
+    loop.run(other.aclose())
+    texts, scores = loop.run(ask(backend))
+
+    assert texts == other_texts
+    for one, two in zip(scores, other_scores, strict=True):
+        for mine, theirs in zip(one, two, strict=True):
+            assert (mine.tokens, mine.is_greedy) == (theirs.tokens, theirs.is_greedy)
+            assert mine.sum == pytest.approx(theirs.sum, rel=0.02, abs=0.02)
+
+
 def test_a_prompt_that_is_too_long_is_refused_with_its_length(
     backend: VllmBackend, loop: BackgroundLoop
 ) -> None:
