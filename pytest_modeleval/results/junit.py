@@ -1,7 +1,7 @@
 """junit.xml for CI systems: a suite for each benchmark and model, a case for each sample and gate.
 
 Cases are written as they come, so that their number costs no memory. A suite must be in one piece
-and its counts stand at its head, though samples of several benchmarks arrive mixed: each suite has a
+with its counts at its head, though samples of several benchmarks arrive mixed: each suite has a
 file of its own until they are joined at the end.
 
 The strict schema of Jenkins' xUnit plugin allows properties only in suites, and skips a whole file
@@ -33,7 +33,7 @@ MESSAGE_CHARACTERS = 2_000
 # What XML 1.0 cannot hold, escaped or not.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x80-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-_GATE_FIELDS = (
+GATE_FIELDS = (
     *("expression", "verdict", "value", "threshold", "slack", "tolerance", "lower", "upper"),
     *("method", "alpha", "p_value"),
 )
@@ -138,7 +138,7 @@ class JUnitWriter:
         """Add a gate; `message` is its verdict as a sentence, in place of the record's reason.
         Raises ModelevalError when the file cannot be written."""
         values = {
-            name: value for name in _GATE_FIELDS if (value := getattr(record, name)) is not None
+            name: value for name in GATE_FIELDS if (value := getattr(record, name)) is not None
         }
         tag: Tag | None = None
         if record.verdict == "not judged":

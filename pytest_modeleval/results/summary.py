@@ -10,11 +10,11 @@ from pytest_modeleval.results.run_folder import write_atomically
 
 SIGNS = {"passed": "✅", "failed": "❌", "undecided": "❔", "not judged": "➖"}
 
-_COLUMNS = (
+COLUMNS = (
     *("benchmark", "model", "right", "wrong", "error", "not run"),
     *("accuracy (95 % interval)", "gates"),
 )
-_REASON_CHARACTERS = 500
+REASON_CHARACTERS = 500
 
 
 def write_summary(path: Path, result: RunResult) -> None:
@@ -23,8 +23,8 @@ def write_summary(path: Path, result: RunResult) -> None:
 
 
 def summary(result: RunResult) -> str:
-    """The run as Markdown: the verdict, a row for each benchmark and model, and the gates that did
-    not pass, with the reason.
+    """The run as Markdown: the verdict, a row for each benchmark and model, the gates that did not
+    pass, with the reason, and the first error of each.
 
     Every text that is not ours stands as code, so that it is neither markup, link nor mention.
     """
@@ -34,7 +34,7 @@ def summary(result: RunResult) -> str:
     if not result.complete:
         lines += ["The run was not completed: samples are missing.", ""]
     rows = [_row(benchmark) for benchmark in result.benchmarks]
-    lines += [tabulate(rows, _COLUMNS, tablefmt="github", disable_numparse=True), ""]
+    lines += [tabulate(rows, COLUMNS, tablefmt="github", disable_numparse=True), ""]
     listed = [
         _gate_line(benchmark, gate)
         for benchmark in result.benchmarks
@@ -43,14 +43,17 @@ def summary(result: RunResult) -> str:
     ]
     if listed:
         lines += ["### Gates that did not pass", "", *listed, ""]
+    errors = [_error_line(benchmark) for benchmark in result.benchmarks if benchmark.errors]
+    if errors:
+        lines += ["### Errors", "", *errors, ""]
     lines += [f"Run {code(result.run_id)}", ""]
     return "\n".join(lines)
 
 
 def code(text: str) -> str:
     """The text as a code span that it cannot leave, also in a cell of a table."""
-    line = " ".join(text.split())
-    if re.search(r"[`|\\\x00-\x1f\x7f]", line):
+    line = "".join(each if each.isprintable() else "\ufffd" for each in " ".join(text.split()))
+    if re.search(r"[`|\\]", line):
         # No way of writing these inside backticks holds in every table: write HTML's instead.
         return f"<code>{re.sub(r'[^A-Za-z0-9 ]', lambda sign: f'&#{ord(sign[0])};', line)}</code>"
     return f"`{line}`" if line else ""
@@ -82,9 +85,20 @@ def _gate(gate: GateRecord) -> str:
 
 def _gate_line(benchmark: BenchmarkResult, gate: GateRecord) -> str:
     reason = gate.reason or (f"it is {gate.value:.6g}" if gate.value is not None else "")
-    if len(reason) > _REASON_CHARACTERS:
-        reason = f"{reason[:_REASON_CHARACTERS]}…"
     return (
         f"- {SIGNS[gate.verdict]} {gate.verdict}: {code(gate.expression)} in "
-        f"{code(benchmark.name)} with {code(benchmark.model)}: {code(reason)}"
+        f"{code(benchmark.name)} with {code(benchmark.model)}: {code(_cut(reason))}"
     )
+
+
+def _error_line(benchmark: BenchmarkResult) -> str:
+    first = benchmark.errors[0]
+    return (
+        f"- {benchmark.samples.get('error', 0)} in {code(benchmark.name)} with "
+        f"{code(benchmark.model)}, such as {code(str(first['id']))}: "
+        f"{code(_cut(str(first['error'])))}"
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= REASON_CHARACTERS else f"{text[:REASON_CHARACTERS]}…"
