@@ -27,13 +27,14 @@ Skipped = pytest.skip.Exception
 class Body:
     """One sample's turn: every epoch of it, run and recorded."""
 
-    __slots__ = ("done", "group", "in_thread", "recorders", "row", "seed", "task")
+    __slots__ = ("done", "group", "in_thread", "recorders", "row", "sample", "seed", "task")
 
     def __init__(self, group: SampleGroup, row: int, seed: int) -> None:
         self.group = group
         self.row = row
         self.seed = seed
         self.task: asyncio.Task[None] | None = None
+        self.sample: Sample | None = None
         self.recorders: list[Recorder] = []
         self.in_thread = False
         self.done = False
@@ -68,7 +69,7 @@ class Body:
 
     async def _run_epoch(self, recorder: Recorder, executor: Executor | None) -> None:
         group = self.group
-        sample = group.samples.sample(self.row, recorder.epoch)
+        sample = self.sample = group.samples.sample(self.row, recorder.epoch)
         arguments = self._arguments(sample, recorder)
         limit = None
         if group.timeout is not None and executor is not None:
@@ -157,7 +158,7 @@ def outcome_of(error: BaseException | None) -> Outcome:
 def results_of(body: Body, worker: str) -> list[SampleResult]:
     """The sample's rows of the details file, one an epoch."""
     group = body.group
-    sample = group.samples.sample(body.row)
+    sample = body.sample or group.samples.sample(body.row)
     cluster = group.definition.cluster
     rows = []
     for recorder in body.recorders:

@@ -33,11 +33,41 @@ GLOBAL_OUTPUT = {
 """Fixtures that change the whole process, while many bodies run in it at once."""
 
 
-def expand(run: Run, template: pytest.Function, definition: Benchmark) -> list[pytest.Item]:
-    """The items of one benchmark, parameter set and model.
+def expand(
+    run: Run, templates: Sequence[pytest.Function], definition: Benchmark
+) -> list[pytest.Item]:
+    """The items of a benchmark, with each parameter set and model.
 
     Raises ModelevalError for a dataset, a gate or a body that cannot be used.
     """
+    items = [item for template in templates for item in _expand_one(run, template, definition)]
+    _check_found(run, templates, items)
+    return items
+
+
+def _check_found(
+    run: Run, templates: Sequence[pytest.Function], items: Sequence[pytest.Item]
+) -> None:
+    """pytest itself would only say that the function was not found."""
+    wanted = run.asked.named(templates[0]) if templates else None
+    lost = (wanted or set()) - {in_brackets(item) for item in items}
+    if lost:
+        lost_id = min(lost)
+        groups = [group for group in run.groups if group.template in templates]
+        ids = [group.item_name(row) for group in groups for row in group.rows]
+        near = difflib.get_close_matches(lost_id, ids, n=3) or ids[:3]
+        raise UsageError(
+            f"{templates[0].originalname} has no sample {lost_id!r} among the {len(ids)} that are "
+            f"planned; there are, for example, {', '.join(near)}"
+        )
+
+
+def in_brackets(item: pytest.Item) -> str:
+    """What stands in the brackets of a node id."""
+    return item.name.partition("[")[2].removesuffix("]")
+
+
+def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> list[pytest.Item]:
     _check_body(template)
     model, params = _model_and_params(run, template)
     gate_texts = _gate_texts(run, template, definition)
@@ -70,7 +100,7 @@ def _items(run: Run, group: SampleGroup) -> Iterator[pytest.Item]:
             yield SampleItem.make(group, row)
     for gate in group.gates:
         item = GateItem.make(group, gate)
-        if wanted is None or item.name.partition("[")[2][:-1] in wanted:
+        if wanted is None or in_brackets(item) in wanted:
             yield item
 
 
@@ -113,7 +143,7 @@ def _with_samples(items: Sequence[pytest.Item], wanting: set[SampleGroup]) -> It
 def _named(run: Run, gates: Sequence[GateItem]) -> bool:
     for gate in gates:
         wanted = run.asked.named(gate.group.template)
-        if wanted is not None and gate.name.partition("[")[2][:-1] in wanted:
+        if wanted is not None and in_brackets(gate) in wanted:
             return True
     return False
 

@@ -56,7 +56,7 @@ def pytest_pycollect_makeitem(
     from pytest_modeleval.collection import expand
 
     run = active(collector.config)
-    return [item for template in made for item in expand(run, template, definition)]
+    return expand(run, made, definition)
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,11 @@ class Run:
         """With --max-errors an error does not fail the run by itself."""
         return self.settings.max_errors is not None
 
+    @property
+    def strict(self) -> bool:
+        """Whether this run is of one sample that was named."""
+        return self._strict is not None
+
     def is_strict(self, item: SampleItem) -> bool:
         """A single sample that was named by its node id is red when it is wrong."""
         return self._strict is not None and item.nodeid == self._strict

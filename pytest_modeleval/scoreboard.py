@@ -29,6 +29,7 @@ class Scoreboard:
     def __init__(self, settings: RunConfig, root: Path) -> None:
         self.settings = settings
         self.root = root
+        self.strict = False
         self.result: RunResult | None = None
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._identities: dict[str, dict[str, Any]] = {}
@@ -126,7 +127,8 @@ class Scoreboard:
         verdicts = {gate.verdict for each in benchmarks for gate in each.gates}
         planned = sum(each.samples["planned"] for each in benchmarks)
         allowed = self.settings.allowed_errors(planned) or 0
-        wrong = self.settings.wrong == "fail" and any(each.samples["wrong"] for each in benchmarks)
+        wrong_fails = self.strict or self.settings.wrong == "fail"
+        wrong = wrong_fails and any(each.samples["wrong"] for each in benchmarks)
         if "failed" in verdicts or self.errors > allowed or wrong:
             return "failed"
         refused = any(tally.plan.refusal for tally in self.tallies)

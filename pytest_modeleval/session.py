@@ -88,6 +88,7 @@ class Session:
     def _start(self, session: pytest.Session) -> None:
         if not self.is_controller:
             self.run.start(session)
+            self.scoreboard.strict = self.run.strict
             for group in self.run.groups:
                 if group.selected:
                     self.scoreboard.tally(group.plan())
