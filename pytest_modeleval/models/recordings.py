@@ -12,9 +12,10 @@ from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from pytest_modeleval.errors import CapabilityError, ModelError, RequestError
+from pytest_modeleval.errors import CapabilityError, ModelError, ModelevalError, RequestError
 from pytest_modeleval.models.messages import ToolCall, last_user_text
 from pytest_modeleval.models.protocol import Generation, LogLikelihood, Origin, Request
+from pytest_modeleval.results.run_folder import run_path
 
 
 class Recording(Protocol):
@@ -34,6 +35,7 @@ class Recording(Protocol):
 
 def open_recording(path: Path, alias: str | None) -> Recording:
     """Read and check what lies at `path`. `alias` says which of a run's models to replay."""
+    path = run_path(path)
     if path.is_dir():
         return RunRecording(path, alias)
     if not path.is_file():
@@ -139,23 +141,17 @@ class RunRecording:
     """
 
     def __init__(self, folder: Path, alias: str | None) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        from pytest_modeleval.results.details import details_files, read_details
 
         self._folder = folder
-        files = sorted((folder / "details").glob("*.parquet"))
-        if not files:
-            raise ModelError(f"replay: {folder} is no run's folder: it has no details/*.parquet")
-        hashed, tables = sha256(), []
-        for file in files:
-            try:
-                columns = ["benchmark", "model", "id", "epoch", "calls"]
-                tables.append(pq.read_table(file, columns=columns))
-            except (pa.ArrowException, OSError) as error:
-                raise ModelError(f"replay: {file} cannot be read: {error}") from None
+        try:
+            table = _of_one_model(read_details(folder, columns=_COLUMNS), alias, folder)
+        except ModelevalError as error:
+            raise ModelError(f"replay: {error}") from None
+        hashed = sha256()
+        for file in details_files(folder):
             hashed.update(file.read_bytes())
         self.fingerprint = hashed.hexdigest()
-        table = _of_one_model(pa.concat_tables(tables, promote_options="default"), alias, folder)
         self._calls: Any = table["calls"]
         self._benchmarks = table["benchmark"].unique().to_pylist()
         self._rows: dict[bytes, int] = {}
@@ -209,6 +205,13 @@ class RunRecording:
         ]
 
 
+_CALL_FIELDS = ("kind", "messages", "reply", "tool_calls", "loglikelihoods")
+_COLUMNS = [
+    *("benchmark", "model", "id", "epoch"),
+    *(f"calls.list.element.{name}" for name in _CALL_FIELDS),
+]
+
+
 def _of_one_model(table: Any, alias: str | None, folder: Path) -> Any:
     import pyarrow.compute as pc
 
@@ -247,8 +250,12 @@ def _recorded_prompt(call: dict[str, Any]) -> str | None:
     """`_prompt` of a recorded call, None for one that generated nothing."""
     if call["kind"] == "loglikelihood":
         return None
-    asked = [each["content"] for each in call["messages"] if each["role"] in ("user", "prompt")]
-    return asked[-1] if asked else ""
+    for message in reversed(call["messages"]):
+        if message["role"] in ("user", "prompt"):
+            if message["content"] is not None:
+                return str(message["content"])
+            return "".join(part["text"] or "" for part in message["parts"])
+    return ""
 
 
 def _digest(*parts: str) -> bytes:

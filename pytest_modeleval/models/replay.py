@@ -23,7 +23,8 @@ class ReplayBackend:
     """Recorded replies: of a JSONL file, or of an earlier run's folder.
 
     `LinesRecording` and `RunRecording` say what is found how. A run's log-likelihoods and tool
-    calls are replayed too. Sampling is not looked at. Tokens and times are not reported: nobody counted or waited.
+    calls are replayed too. Sampling is not looked at. Tokens and times are not reported, since
+    nobody counted or waited.
 
     Arguments: `alias` (which model of a run of several), `concurrency` (64).
     """
