@@ -7,13 +7,11 @@ import json
 import time
 from concurrent.futures import Executor
 from contextvars import copy_context
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from _pytest.logging import LogCaptureFixture, LogCaptureHandler, caplog_handler_key
-from _pytest.stash import Stash
 
+from pytest_modeleval.capture import SampleCaplog
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.errors import ModelevalError, SampleTimeout
 from pytest_modeleval.group import SampleGroup
@@ -59,13 +57,25 @@ class Body:
                 if not recorder.timed_out:
                     recorder.exception = error
                     raise
-                recorder.exception = _timeout(group.timeout)
+                recorder.exception = _raised(
+                    SampleTimeout(
+                        f"the body took longer than the {group.timeout:g} s that a sample is given"
+                    )
+                )
                 # An epoch that ran out of time must not cancel the next one.
                 getattr(self.task, "uncancel", int)()
             except BaseException as error:
                 recorder.exception = error
             finally:
                 recorder.duration = time.perf_counter() - started
+            forgotten = recorder.take_unawaited()
+            if forgotten and outcome_of(recorder.exception) in ("right", "wrong"):
+                recorder.exception = _raised(
+                    ModelevalError(
+                        f"{group.template.originalname} never awaits model.{forgotten[0]}(…): "
+                        f"write await model.{forgotten[0]}(…)"
+                    )
+                )
 
     async def _run_epoch(self, recorder: Recorder, executor: Executor | None) -> None:
         group = self.group
@@ -94,7 +104,7 @@ class Body:
             arguments["tmp_path"] = arguments["tmp_path"] / f"{self.row}-{recorder.epoch}"
             arguments["tmp_path"].mkdir()
         if "caplog" in arguments:
-            arguments["caplog"] = _own_caplog(recorder)
+            arguments["caplog"] = SampleCaplog(recorder)
         return arguments
 
     async def _call(self, arguments: dict[str, Any], executor: Executor | None) -> Any:
@@ -127,19 +137,12 @@ class Body:
         return next(iter(errors or raised), None)
 
 
-def _timeout(seconds: float | None) -> BaseException:
-    """An exception that has a traceback: pytest cannot report one that was never raised."""
+def _raised(error: ModelevalError) -> BaseException:
+    """The same with a traceback: pytest cannot report an exception that was never raised."""
     try:
-        raise SampleTimeout(f"the body took longer than the {seconds:g} s that a sample is given")
-    except SampleTimeout as error:
+        raise error
+    except ModelevalError:
         return error
-
-
-def _own_caplog(recorder: Recorder) -> LogCaptureFixture:
-    recorder.caplog = LogCaptureHandler()
-    owner: Any = SimpleNamespace(stash=Stash())
-    owner.stash[caplog_handler_key] = recorder.caplog
-    return LogCaptureFixture(owner, _ispytest=True)
 
 
 def outcome_of(error: BaseException | None) -> Outcome:

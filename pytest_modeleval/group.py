@@ -17,6 +17,7 @@ from _pytest.tmpdir import tmppath_result_key
 
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.definition import Benchmark
+from pytest_modeleval.errors import UsageError
 from pytest_modeleval.gates import parse_gates
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.tally import Plan
@@ -160,6 +161,6 @@ class Models(dict[str, Model]):
         return {role: model.blocking for role, model in self.items()}
 
     def __missing__(self, role: str) -> Model:
-        raise pytest.UsageError(
+        raise UsageError(
             f"models[{role!r}]: no model has that role; name one with --role {role}=BACKEND:NAME"
         )

@@ -7,11 +7,16 @@ whose call, score or printed line it is, however many bodies run at once.
 from __future__ import annotations
 
 import contextvars
+import functools
+import inspect
+import keyword
 import logging
 import math
 import warnings
 import zlib
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
 
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.results.record import Call
@@ -37,6 +42,7 @@ class Recorder:
     started_at: float = 0.0
     duration: float = 0.0
     calls_begun: int = 0
+    asked: list[Coroutine[Any, Any, Any]] = field(default_factory=list)
 
     @property
     def seed(self) -> int:
@@ -53,29 +59,76 @@ class Recorder:
         self.calls_begun += 1
         return self.calls_begun - 1
 
+    def take_unawaited(self) -> list[str]:
+        """The calls to a model that the body made and never awaited: their answers never came."""
+        asked, self.asked = self.asked, []
+        forgotten = [each for each in asked if inspect.getcoroutinestate(each) == "CORO_CREATED"]
+        for each in forgotten:
+            each.close()
+        return [each.__name__ for each in forgotten]
+
 
 current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(
     "modeleval_recorder", default=None
 )
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def noticed(
+    method: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make the recorder notice each call, so that one without `await` is an error and not a
+    sample that looks right."""
+
+    @functools.wraps(method)
+    def call(*arguments: P.args, **named: P.kwargs) -> Coroutine[Any, Any, T]:
+        answer = method(*arguments, **named)
+        recorder = current.get()
+        if recorder is not None:
+            recorder.asked.append(answer)
+        return answer
+
+    return call
+
+
 def score(name: str, value: float) -> float:
     """Record a metric of the current sample and return its value.
 
     `assert score("f1", f1) >= 0.5` records and judges in one line. A metric that is recorded twice
-    keeps the later value. Raises ModelevalError outside a benchmark, for a name that is taken, and
-    for a value that is not a finite number.
+    keeps the later value. Raises ModelevalError outside a benchmark, for a name that is taken or
+    that a gate could not name, and for a value that is not a finite number.
     """
     recorder = current.get()
     if recorder is None:
         raise ModelevalError(f"score({name!r}, …) was called outside the body of a benchmark")
     if name in BUILT_IN_METRICS:
         raise ModelevalError(f"score({name!r}, …): that metric is measured, choose another name")
-    number = float(value)
+    if name not in recorder.scores and not is_metric_name(name):
+        raise ModelevalError(
+            f"score({name!r:.60}, …): a gate could not name that; a metric's name is letters, "
+            "digits and underscores, such as rouge_l"
+        )
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
     if not math.isfinite(number):
-        raise ModelevalError(f"score({name!r}, {value!r}): a score is a finite number")
+        raise ModelevalError(f"score({name!r}, {value!r:.60}): a score is a finite number")
     recorder.scores[name] = number
     return number
+
+
+def is_metric_name(name: object) -> bool:
+    """Whether a gate's expression can name it: what Python reads as a name, on its own."""
+    return (
+        isinstance(name, str)
+        and name.isidentifier()
+        and not keyword.iskeyword(name)
+        and name not in ("baseline", "non_inferior")
+    )
 
 
 CALL_METRICS = ("latency_s", "ttft_s", "tpot_s", "prompt_tokens", "completion_tokens", "cost")

@@ -21,7 +21,7 @@ from pytest_modeleval.models.protocol import (
     Request,
     Sampling,
 )
-from pytest_modeleval.recorder import Recorder, current
+from pytest_modeleval.recorder import Recorder, current, noticed
 from pytest_modeleval.results.record import Call
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Model:
         """The same model for code that does not await."""
         return BlockingModel(self, self._loop)
 
+    @noticed
     async def chat(
         self, messages: str | Sequence[Message], *, tools: Sequence[Tool] = (), **sampling: Any
     ) -> Generation:
@@ -96,6 +97,7 @@ class Model:
         )
         return await self._generate("chat", recorder, request)
 
+    @noticed
     async def complete(self, prompt: str, **sampling: Any) -> Generation:
         """The text that follows `prompt`. `sampling` are fields of `Sampling`."""
         if not self.capabilities.completion:
@@ -105,6 +107,7 @@ class Model:
         request = Request(sampling=settings, prompt=prompt, origin=_origin(recorder, number))
         return await self._generate("complete", recorder, request)
 
+    @noticed
     async def loglikelihood(
         self, context: str, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
@@ -140,6 +143,7 @@ class Model:
             )
         return answers
 
+    @noticed
     async def choose(
         self, context: str, choices: Sequence[str], *, normalize: Normalize = "none"
     ) -> Choice:
