@@ -12,9 +12,19 @@ import logging
 import pdb
 import sys
 import warnings
+from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from _pytest.logging import (
+    LogCaptureFixture,
+    LogCaptureHandler,
+    caplog_handler_key,
+    caplog_records_key,
+    catching_logs,
+)
+from _pytest.stash import Stash
 
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.recorder import Recorder, current
@@ -23,15 +33,21 @@ from pytest_modeleval.recorder import Recorder, current
 class StreamRouter(io.TextIOBase):
     """Stands in for `sys.stdout` or `sys.stderr`."""
 
-    def __init__(self, stream: Any, name: str) -> None:
+    # pytest insists on its own CaptureIO where it captures without file descriptors.
+    __class__ = property(lambda self: type(self._stream))  # type: ignore[assignment]
+
+    def __init__(self, stream: Any, name: str, live: Any = None) -> None:
         self._stream = stream
         self._name = name
+        self._live = live
 
     def write(self, text: str) -> int:
         recorder = current.get()
         if recorder is None:
             return int(self._stream.write(text))
         getattr(recorder, self._name).append(text)
+        if self._live is not None:
+            self._live.write(text)
         return len(text)
 
     def flush(self) -> None:
@@ -69,8 +85,34 @@ class LogRouter(logging.Handler):
         recorder = current.get()
         if recorder is not None:
             recorder.log.append(record)
-            if recorder.caplog is not None:
-                recorder.caplog.handle(record)
+
+
+class CaplogRouter(logging.Handler):
+    """Gives each record to the `caplog` of the body that logged it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        recorder = current.get()
+        if recorder is not None and recorder.caplog is not None:
+            recorder.caplog.handle(record)
+
+
+class SampleCaplog(LogCaptureFixture):
+    """The fixture `caplog` as a body has it: it sees what its own sample logs."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        recorder.caplog = handler = LogCaptureHandler()
+        owner: Any = SimpleNamespace(stash=Stash())
+        owner.stash[caplog_handler_key] = handler
+        owner.stash[caplog_records_key] = {"call": handler.records}
+        super().__init__(owner, _ispytest=True)
+
+    def set_level(self, level: int | str, logger: str | None = None) -> None:
+        raise UsageError(
+            "caplog.set_level and at_level change the loggers of the whole process, but many "
+            "bodies run at once: use --log-level, or log_level in pytest's configuration"
+        )
+
+    at_level = set_level  # type: ignore[assignment]
 
 
 def _belongs_to_no_body(record: logging.LogRecord) -> bool:
@@ -84,7 +126,7 @@ class OutputRouting:
         self._plugins = config.pluginmanager
         self._patches = pytest.MonkeyPatch()
         self._handlers: list[logging.Handler] = []
-        self._router = LogRouter()
+        self._logs = ExitStack()
 
     def __enter__(self) -> None:
         self._route_streams()
@@ -94,7 +136,7 @@ class OutputRouting:
 
     def __exit__(self, *_: object) -> None:
         self._patches.undo()
-        logging.getLogger().removeHandler(self._router)
+        self._logs.close()
         for handler in self._handlers:
             handler.removeFilter(_belongs_to_no_body)
 
@@ -105,6 +147,7 @@ class OutputRouting:
         captures = getattr(capture, "_global_capturing", None)
         for short, name in (("out", "stdout"), ("err", "stderr")):
             one = getattr(captures, short, None)
+            live = getattr(getattr(one, "tmpfile", None), "_other", None)  # --capture=tee-sys
             # pytest switches sys.stdout between its own file and the old one; route both.
             for owner, attribute in (
                 (one, "tmpfile"),
@@ -114,19 +157,19 @@ class OutputRouting:
             ):
                 stream = getattr(owner, attribute, None)
                 if hasattr(stream, "write") and type(owner).__name__ == "SysCapture":
-                    self._replace(owner, attribute, stream, name)
-            self._replace(sys, name, getattr(sys, name), name)
-
-    def _replace(self, owner: Any, attribute: str, stream: Any, name: str) -> None:
-        self._patches.setattr(owner, attribute, StreamRouter(stream, name))
+                    self._patches.setattr(owner, attribute, StreamRouter(stream, name, live))
+            self._patches.setattr(sys, name, StreamRouter(getattr(sys, name), name, live))
 
     def _route_logs(self) -> None:
-        logging.getLogger().addHandler(self._router)
         plugin = self._plugins.getplugin("logging-plugin")
+        level = None
         if plugin is not None:
+            level = plugin.log_level
             self._handlers = [plugin.caplog_handler, plugin.report_handler]
         for handler in self._handlers:
             handler.addFilter(_belongs_to_no_body)
+        self._logs.enter_context(catching_logs(LogRouter(), level))
+        self._logs.enter_context(catching_logs(CaplogRouter(), level))
 
     def _route_warnings(self) -> None:
         # Every warning passes here; `catch_warnings` does not touch this name.

@@ -22,8 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Protocol
 
+from _pytest.logging import catching_logs
+
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
+from pytest_modeleval.capture import CaplogRouter
 from pytest_modeleval.items import SampleItem
 from pytest_modeleval.models.limiter import Limiter
 from pytest_modeleval.watchdog import PULSE, Watchdog, still_in_threads
@@ -210,7 +213,8 @@ def run_inline(item: SampleItem, seed: int) -> Body:
     loop = asyncio.new_event_loop()
     try:
         body.task = loop.create_task(body.run(None))
-        loop.run_until_complete(body.task)
+        with catching_logs(CaplogRouter()):
+            loop.run_until_complete(body.task)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()

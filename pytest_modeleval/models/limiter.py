@@ -16,14 +16,20 @@ class Limiter:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.in_flight = 0
+        self.waiting = 0
         self._semaphore = asyncio.Semaphore(limit)
 
     @property
     def full(self) -> bool:
-        return self.in_flight >= self.limit
+        """Whether one more request would have to wait."""
+        return self.in_flight + self.waiting >= self.limit
 
     async def __aenter__(self) -> None:
-        await self._semaphore.acquire()
+        self.waiting += 1
+        try:
+            await self._semaphore.acquire()
+        finally:
+            self.waiting -= 1
         self.in_flight += 1
 
     async def __aexit__(
