@@ -220,6 +220,17 @@ def test_rows_are_sorted_however_they_came(
     assert sorted(path.name for path in (tmp_path / "details").iterdir()) == [FILE]
 
 
+@pytest.mark.parametrize("arrival", ["shuffled"], indirect=True)
+def test_rows_out_of_order_are_sorted_a_window_at_a_time(
+    make_result: MakeResult, tmp_path: Path, arrival: list[int]
+) -> None:
+    written(tmp_path, *(make_result(f"s-{number:03}", reply="x" * 2000) for number in arrival))
+    file = parquet.read_metadata(tmp_path / "details" / FILE)
+    groups = [file.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert sum(groups) == 100
+    assert max(groups) <= 10
+
+
 def test_benchmarks_do_not_mix(make_result: MakeResult, tmp_path: Path) -> None:
     written(
         tmp_path,

@@ -94,6 +94,7 @@ def test_hostile_text_is_one_code_span_in_its_cell(run_result: RunResult, text: 
 
 def test_plain_names_stay_readable_in_the_source() -> None:
     assert code("a/b.py::t[x*y_z]") == "`a/b.py::t[x*y_z]`"
+    assert code("two\r\nlines") == "`two lines`"
     assert code("") == ""
 
 
