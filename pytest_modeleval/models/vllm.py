@@ -39,7 +39,7 @@ from pytest_modeleval.models.weights import checkpoint_files, checkpoint_folder,
 LOGLIKELIHOOD_TOKENS = 16384
 SEEDS = 1 << 63
 # How long vLLM's processes are asked to end before they are killed.
-PATIENCE_S = 5
+PATIENCE_S = 15
 
 
 class VllmBackend:
