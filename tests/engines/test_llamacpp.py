@@ -153,11 +153,13 @@ def test_the_next_tokens_probabilities_add_up_to_one(tiny_gguf: Path) -> None:
 
 def test_a_prompt_that_is_too_long_is_refused_with_its_length(tiny_gguf: Path) -> None:
     for max_tokens in (SHORT, SHORT + 1):
+        request = completion("1" * 600, max_tokens=max_tokens)
+
+        async def use(backend: LlamaCppBackend, request: Request = request) -> Generation:
+            return await backend.generate(request)
+
         with pytest.raises(RequestError, match=r"601 tokens, more than the 512"):
-            with_backend(
-                tiny_gguf,
-                lambda backend, n=max_tokens: backend.generate(completion("1" * 600, max_tokens=n)),
-            )
+            with_backend(tiny_gguf, use)
     with pytest.raises(RequestError, match=r"510 tokens of context and 4 of continuation"):
         with_backend(tiny_gguf, lambda backend: backend.loglikelihood("1" * 509, ["1234"]))
 

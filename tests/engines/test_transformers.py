@@ -162,7 +162,7 @@ def test_a_prompt_that_is_too_long_is_refused_with_its_length(tiny_checkpoint: P
 
 
 def test_an_unknown_parameter_fails_its_request_alone(tiny_checkpoint: Path) -> None:
-    async def use(backend: TransformersBackend) -> list[Any]:
+    async def use(backend: TransformersBackend) -> Any:
         return await asyncio.gather(
             backend.generate(completion("1+1=", extra={"min_new_tokens": "many"})),
             backend.generate(completion("1+1=")),
