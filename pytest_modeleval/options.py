@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class RunConfig:
         if self.max_errors is None:
             return None
         if self.max_errors.endswith("%"):
-            return int(planned * float(self.max_errors[:-1]) / 100)
+            return int(planned * Fraction(self.max_errors[:-1]) / 100)
         return int(self.max_errors)
 
 
@@ -92,20 +93,35 @@ def _seconds(text: str) -> float:
 
 
 def _errors(text: str) -> str:
-    if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text.strip()):
+    found = re.fullmatch(r"\d+|(\d+(?:\.\d+)?)%", text.strip())
+    if found is None or float(found[1] or 0) > 100:
         raise ValueError("expected a number such as 5, or a share such as 1%")
     return text.strip()
 
 
 def _pair(text: str) -> str:
-    if not text.partition("=")[2]:
+    key, equals, _ = text.partition("=")
+    if not key or not equals:
         raise ValueError("expected KEY=VALUE")
     return text
 
 
+def _role(text: str) -> str:
+    role, _, model = text.partition("=")
+    if not role or not model:
+        raise ValueError("expected ROLE=MODEL, such as judge=openai:gpt-4o")
+    if role == "model":
+        raise ValueError("expected a helper's role: the model under test is named with --model")
+    return text
+
+
 def _gate(text: str) -> str:
-    if not text.partition(":")[2].strip():
+    benchmark, expression = _split_gate(text)
+    if not benchmark or not expression:
         raise ValueError('expected "BENCHMARK: EXPRESSION", such as "test_gsm8k: accuracy >= 0.8"')
+    from pytest_modeleval.gates import parse_gate
+
+    parse_gate(expression)
     return text
 
 
@@ -128,7 +144,7 @@ OPTIONS = (
     Option(
         "--role",
         "helper model, for models[ROLE] in a benchmark; repeatable",
-        read=_pair,
+        read=_role,
         metavar="ROLE=MODEL",
         repeatable=True,
     ),
@@ -201,7 +217,11 @@ OPTIONS = (
 
 def add_options(parser: Any) -> None:
     """Declare the options; what they mean is found out in `load`, so that pytest starts quickly."""
-    group = parser.getgroup("modeleval", "benchmarks for language models (pytest-modeleval)")
+    group = parser.getgroup(
+        "modeleval",
+        "benchmarks for language models (pytest-modeleval): also in [tool.modeleval] of "
+        "pyproject.toml, and in the environment as MODELEVAL_MODEL … (several joined with ;)",
+    )
     for option in OPTIONS:
         group.addoption(
             option.flag,
@@ -217,14 +237,9 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
     """Read all three sources. Raises UsageError that names the option and where it was said."""
     file = root / "pyproject.toml"
     table = _table(file)
-    aliases = table.pop("models", {})
-    known = {option.key for option in OPTIONS}
-    for key in table:
-        if key.replace("-", "_") not in known:
-            near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{file}: [tool.modeleval] has no setting {key!r}.{hint}")
+    aliases = _aliases(table.pop("models", {}), file)
     table = {key.replace("-", "_"): value for key, value in table.items()}
+    _check_names(table, file)
     said = {
         option.key: _value(option, command_line(option.dest), table, file) for option in OPTIONS
     }
@@ -266,7 +281,34 @@ def _table(file: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: not valid TOML: {error}") from None
-    return dict(document.get("tool", {}).get("modeleval", {}))
+    table = document.get("tool", {}).get("modeleval", {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{file}: tool.modeleval: expected a table, [tool.modeleval]")
+    return dict(table)
+
+
+def _aliases(models: Any, file: Path) -> Mapping[str, Mapping[str, Any]]:
+    tables = models.values() if isinstance(models, dict) else [None]
+    if not all(isinstance(each, dict) and isinstance(each.get("model"), str) for each in tables):
+        raise UsageError(
+            f"{file}: tool.modeleval.models: expected a table for each alias, such as "
+            '[tool.modeleval.models.small] with a line model = "openai:gpt-4o-mini"'
+        )
+    return dict(models)
+
+
+def _check_names(table: Mapping[str, Any], file: Path) -> None:
+    """Refuse a name in the table that is none, and one in the environment that is nearly one."""
+    known = {option.key: "MODELEVAL_" + option.key.upper() for option in OPTIONS}
+    for key in table.keys() - known.keys():
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{file}: [tool.modeleval] has no setting {key!r}.{hint}")
+    for variable in os.environ:
+        if variable.startswith("MODELEVAL_") and variable not in known.values():
+            near = difflib.get_close_matches(variable, known.values(), n=1, cutoff=0.85)
+            if near:
+                raise UsageError(f"${variable} is no setting. Did you mean ${near[0]}?")
 
 
 def _value(option: Option, command_line: Any, table: Mapping[str, Any], file: Path) -> Any:
@@ -275,10 +317,14 @@ def _value(option: Option, command_line: Any, table: Mapping[str, Any], file: Pa
         return _read(option, command_line, option.flag)
     if os.environ.get(variable):
         text = os.environ[variable]
-        return _read(option, text.split(",") if option.repeatable else text, f"${variable}")
+        return _read(option, _several(text) if option.repeatable else text, f"${variable}")
     if option.key in table:
         return _read(option, table[option.key], f"{file}: [tool.modeleval] {option.key}")
     return [] if option.repeatable else option.default
+
+
+def _several(text: str) -> list[str]:
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _read(option: Option, value: Any, place: str) -> Any:
@@ -294,6 +340,8 @@ def _read_one(option: Option, value: Any, place: str) -> Any:
         raise UsageError(f"{place}={text}: expected one of {', '.join(option.choices)}")
     try:
         return option.read(text)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
     except ValueError as error:
         reason = str(error) if str(error).startswith("expected") else "expected a whole number"
         raise UsageError(f"{place}={text}: {reason}") from None

@@ -42,7 +42,7 @@ class Recorder:
     started_at: float = 0.0
     duration: float = 0.0
     calls_begun: int = 0
-    asked: list[Coroutine[Any, Any, Any]] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
 
     @property
     def seed(self) -> int:
@@ -65,7 +65,7 @@ class Recorder:
         forgotten = [each for each in asked if inspect.getcoroutinestate(each) == "CORO_CREATED"]
         for each in forgotten:
             each.close()
-        return [each.__name__ for each in forgotten]
+        return [each.cr_code.co_name for each in forgotten]
 
 
 current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(

@@ -18,7 +18,7 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.group import Models, SampleGroup
 from pytest_modeleval.items import SampleItem
 from pytest_modeleval.lookahead import InOrder, Lookahead, run_inline
-from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, ModelSpec, parse_spec
+from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, parse_spec
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool
 from pytest_modeleval.models.protocol import Identity
@@ -48,13 +48,12 @@ class Run:
         self.plain_protocol = False
         self.others_make_reports = False
         self._strict: str | None = None
-        specs = [
-            parse_spec(text, settings.model_arguments, settings.aliases) for text in settings.models
-        ]
-        self.specs: dict[str, ModelSpec] = {}
-        for spec in specs:
-            alias = spec.alias if spec.alias not in self.specs else f"{spec.backend}_{spec.alias}"
-            self.specs[alias] = spec if alias == spec.alias else _renamed(spec, alias)
+        self.specs = by_alias(
+            [
+                parse_spec(text, settings.model_arguments, settings.aliases)
+                for text in settings.models
+            ]
+        )
         self.roles = {
             role: parse_spec(text, {}, settings.aliases) for role, text in settings.roles.items()
         }
@@ -279,10 +278,6 @@ def lacking(group: SampleGroup, model: Model) -> str | None:
                 + (": it has no chat template" if name == "chat" else "")
             )
     return None
-
-
-def _renamed(spec: ModelSpec, alias: str) -> ModelSpec:
-    return ModelSpec(alias, spec.backend, spec.name, spec.arguments, spec.sampling)
 
 
 def _module_of(plugin: object) -> str:

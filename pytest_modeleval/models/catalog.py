@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module, resources
 from typing import Any
 
 from pytest_modeleval.errors import UsageError
-from pytest_modeleval.models.model import SAMPLING_FIELDS
 from pytest_modeleval.models.protocol import Backend
+from pytest_modeleval.models.sampling import SAMPLING_FIELDS, checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,7 @@ def parse_spec(
     """
     if text in aliases:
         table = dict(aliases[text])
-        model = table.pop("model", None)
-        if not isinstance(model, str):
-            raise UsageError(
-                f'[tool.modeleval.models.{text}] needs a line such as model = "openai:gpt-4o"'
-            )
-        spec = parse_spec(model, {**table, **arguments}, {})
+        spec = parse_spec(table.pop("model"), {**table, **arguments}, {})
         return ModelSpec(_safe(text), spec.backend, spec.name, spec.arguments, spec.sampling)
     if text == "tiny":
         gguf = str(resources.files("pytest_modeleval") / "tiny" / "tiny.gguf")
@@ -72,10 +68,8 @@ def parse_spec(
     if not colon:
         known = [*aliases, "tiny", *(f"{each}:NAME" for each in BACKENDS)]
         near = difflib.get_close_matches(text, [*aliases, "tiny", *BACKENDS], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(
-            f"--model {text}: unknown model; expected one of {', '.join(known)}.{hint}"
-        )
+        hint = f" Did you mean {near[0]}{':NAME' if near[0] in BACKENDS else ''}?" if near else ""
+        raise UsageError(f"unknown model {text!r}; expected one of {', '.join(known)}.{hint}")
     return _spec(_short_name(name) or backend, backend, name, arguments)
 
 
@@ -86,7 +80,7 @@ def open_backend(spec: ModelSpec, backends: Mapping[str, BackendEntry]) -> Backe
         near = difflib.get_close_matches(spec.backend, backends, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
-            f"--model {spec.backend}:{spec.name}: unknown backend {spec.backend!r}; "
+            f"model {spec.backend}:{spec.name}: unknown backend {spec.backend!r}; "
             f"there are {', '.join(backends)}.{hint}"
         )
     module, _, name = entry.factory.partition(":")
@@ -98,7 +92,25 @@ def open_backend(spec: ModelSpec, backends: Mapping[str, BackendEntry]) -> Backe
 def _spec(alias: str, backend: str, name: str, arguments: Mapping[str, Any]) -> ModelSpec:
     sampling = {key: value for key, value in arguments.items() if key in SAMPLING_FIELDS}
     rest = {key: value for key, value in arguments.items() if key not in SAMPLING_FIELDS}
-    return ModelSpec(_safe(alias), backend, name, rest, sampling)
+    return ModelSpec(_safe(alias), backend, name, rest, checked(sampling))
+
+
+def by_alias(specs: Sequence[ModelSpec]) -> dict[str, ModelSpec]:
+    """The models by aliases that differ. Where the last parts of their names are equal, more of
+    the name takes its place, then all of it with the backend, then a number."""
+    count = Counter(spec.alias for spec in specs)
+    found: dict[str, ModelSpec] = {}
+    for spec in specs:
+        names = [
+            _safe("_".join(spec.name.rstrip("/").split("/")[-2:])),
+            _safe(f"{spec.backend}_{spec.name}"),
+            *(f"{spec.alias}-{number}" for number in range(2, len(specs) + 2)),
+        ]
+        if count[spec.alias] == 1:
+            names.insert(0, spec.alias)
+        alias = next(name for name in names if name not in found and count[name] < 2)
+        found[alias] = replace(spec, alias=alias)
+    return found
 
 
 def _short_name(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -21,14 +20,12 @@ from pytest_modeleval.models.protocol import (
     Request,
     Sampling,
 )
+from pytest_modeleval.models.sampling import SAMPLING_FIELDS, checked
 from pytest_modeleval.recorder import Recorder, current, noticed
 from pytest_modeleval.results.record import Call
 
 T = TypeVar("T")
 Normalize = Literal["none", "tokens", "characters"]
-
-SAMPLING_FIELDS = tuple(field.name for field in dataclasses.fields(Sampling))
-_DEFAULTS = {field.name: getattr(Sampling(), field.name) for field in dataclasses.fields(Sampling)}
 
 
 class Model:
@@ -165,17 +162,10 @@ class Model:
         number = recorder.begin_call() if recorder is not None else 0
         if self._said:
             asked = {**asked, **self._said}
-        if unknown := asked.keys() - _DEFAULTS.keys():
-            raise UsageError(
-                f"unknown sampling parameter {min(unknown)!r}: there are "
-                f"{', '.join(SAMPLING_FIELDS)}; what only one backend knows goes into extra={{…}}"
-            )
-        if isinstance(asked.get("stop"), (str, list)):
-            stop = asked["stop"]
-            asked = {**asked, "stop": (stop,) if isinstance(stop, str) else tuple(stop)}
-        if recorder is not None and "seed" not in asked:
-            asked = {**asked, "seed": recorder.seed_of_call(number)}
-        return number, Sampling(**asked)
+        fields = checked(asked)
+        if recorder is not None and "seed" not in fields:
+            fields["seed"] = recorder.seed_of_call(number)
+        return number, Sampling(**fields)
 
     async def _generate(
         self, kind: Literal["chat", "complete"], recorder: Recorder | None, request: Request

@@ -54,7 +54,8 @@ class ModelPool:
             concurrency=self._concurrency,
         )
         self.limiters.append(model.limiter)
-        self.identities[spec.alias] = model.identity
+        if role == "model":
+            self.identities[spec.alias] = model.identity
         return model
 
     def is_in_process(self, spec: ModelSpec) -> bool:
