@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modeleval.capture import SampleCaplog
+from pytest_modeleval.capture import sample_caplog
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.errors import ModelevalError, SampleTimeout
 from pytest_modeleval.group import SampleGroup
@@ -104,7 +104,7 @@ class Body:
             arguments["tmp_path"] = arguments["tmp_path"] / f"{self.row}-{recorder.epoch}"
             arguments["tmp_path"].mkdir()
         if "caplog" in arguments:
-            arguments["caplog"] = SampleCaplog(recorder)
+            arguments["caplog"] = sample_caplog(recorder)
         return arguments
 
     async def _call(self, arguments: dict[str, Any], executor: Executor | None) -> Any:

@@ -14,7 +14,7 @@ import sys
 import warnings
 from contextlib import ExitStack
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from _pytest.logging import (
@@ -34,7 +34,7 @@ class StreamRouter(io.TextIOBase):
     """Stands in for `sys.stdout` or `sys.stderr`."""
 
     # pytest insists on its own CaptureIO where it captures without file descriptors.
-    __class__ = property(lambda self: type(self._stream))  # type: ignore[assignment]
+    __class__ = property(lambda self: type(self._stream))
 
     def __init__(self, stream: Any, name: str, live: Any = None) -> None:
         self._stream = stream
@@ -96,23 +96,22 @@ class CaplogRouter(logging.Handler):
             recorder.caplog.handle(record)
 
 
-class SampleCaplog(LogCaptureFixture):
+def sample_caplog(recorder: Recorder) -> LogCaptureFixture:
     """The fixture `caplog` as a body has it: it sees what its own sample logs."""
+    recorder.caplog = handler = LogCaptureHandler()
+    owner: Any = SimpleNamespace(stash=Stash())
+    owner.stash[caplog_handler_key] = handler
+    owner.stash[caplog_records_key] = {"call": handler.records}
+    caplog: Any = LogCaptureFixture(owner, _ispytest=True)
+    caplog.set_level = caplog.at_level = _refuse_level
+    return cast(LogCaptureFixture, caplog)
 
-    def __init__(self, recorder: Recorder) -> None:
-        recorder.caplog = handler = LogCaptureHandler()
-        owner: Any = SimpleNamespace(stash=Stash())
-        owner.stash[caplog_handler_key] = handler
-        owner.stash[caplog_records_key] = {"call": handler.records}
-        super().__init__(owner, _ispytest=True)
 
-    def set_level(self, level: int | str, logger: str | None = None) -> None:
-        raise UsageError(
-            "caplog.set_level and at_level change the loggers of the whole process, but many "
-            "bodies run at once: use --log-level, or log_level in pytest's configuration"
-        )
-
-    at_level = set_level  # type: ignore[assignment]
+def _refuse_level(*_: object, **__: object) -> None:
+    raise UsageError(
+        "caplog.set_level and at_level change the loggers of the whole process, but many bodies "
+        "run at once: use --log-level, or log_level in pytest's configuration"
+    )
 
 
 def _belongs_to_no_body(record: logging.LogRecord) -> bool:
