@@ -130,6 +130,7 @@ class Tally:
             errors=self.errors,
             model_identity=self.plan.model_identity,
             dataset_fingerprint=self.plan.dataset_fingerprint,
+            refusal=self.plan.refusal,
         )
 
     def metrics(self) -> dict[str, Metric]:

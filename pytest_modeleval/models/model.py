@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from pytest_modeleval.errors import CapabilityError, ModelError, UsageError
 from pytest_modeleval.models.limiter import Limiter
-from pytest_modeleval.models.messages import ContentPart, Message, Tool
+from pytest_modeleval.models.messages import ContentPart, Message, Tool, ToolCall
 from pytest_modeleval.models.protocol import (
     Backend,
     Capabilities,
@@ -261,10 +261,7 @@ def _call(
         kind=kind,
         messages=_written(request),
         reply=generation.text,
-        tool_calls=[
-            {"id": call.id, "name": call.name, "arguments": call.arguments}
-            for call in generation.tool_calls
-        ],
+        tool_calls=_tool_calls(generation.tool_calls),
         sampling={name: getattr(sampling, name) for name in SAMPLING_FIELDS},
         usage={
             "prompt_tokens": usage.prompt_tokens,
@@ -288,9 +285,15 @@ def _written(request: Request) -> list[dict[str, Any]]:
             "content": message.content
             if isinstance(message.content, str)
             else [_part(part) for part in message.content],
+            "tool_calls": _tool_calls(message.tool_calls),
+            "tool_call_id": message.tool_call_id,
         }
         for message in request.messages
     ]
+
+
+def _tool_calls(calls: Sequence[ToolCall]) -> list[dict[str, str]]:
+    return [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]
 
 
 def _part(part: ContentPart) -> dict[str, str]:

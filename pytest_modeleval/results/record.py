@@ -90,7 +90,8 @@ class GateRecord:
 
 @dataclass(slots=True)
 class BenchmarkResult:
-    """One benchmark with one model: an entry of `benchmarks` in results.json."""
+    """One benchmark with one model: an entry of `benchmarks` in results.json. `refusal` says why
+    none of it ran: its dataset is not at hand, or the model cannot do what it asks."""
 
     name: str
     model: str
@@ -103,6 +104,7 @@ class BenchmarkResult:
     errors: list[dict[str, Any]] = field(default_factory=list)
     model_identity: dict[str, Any] = field(default_factory=dict)
     dataset_fingerprint: str | None = None
+    refusal: str | None = None
 
 
 @dataclass(slots=True)
