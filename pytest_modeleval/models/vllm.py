@@ -110,7 +110,7 @@ class VllmBackend:
 
     async def _load(self) -> None:
         # vLLM's children inherit these; it reads them when it is imported.
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ["VLLM_NO_USAGE_STATS"] = "1"
         self._vllm = await asyncio.to_thread(_import_vllm)
         folder = checkpoint_folder("vllm", self._name)
