@@ -265,12 +265,18 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         concurrency=said["concurrency"],
         sample_timeout=said["sample_timeout"],
         max_errors=said["max_errors"],
-        data=tuple(root / folder for folder in said["data"]),
+        data=tuple(_data_base(command_line, root) / folder for folder in said["data"]),
         out=said["out"],
         missing=said["missing"],
         wrong=said["wrong"],
         junit_samples=said["junit_samples"],
     )
+
+
+def _data_base(command_line: Callable[[str], Any], root: Path) -> Path:
+    """What a relative data folder starts from: whoever types one means the current folder."""
+    typed = command_line("modeleval_data") is not None or os.environ.get("MODELEVAL_DATA")
+    return Path.cwd() if typed else root
 
 
 def _table(file: Path) -> dict[str, Any]:
