@@ -143,3 +143,21 @@ class TestAllAtOnce:
         assert result.ret == 0
         assert result.parseoutcomes()["skipped"] == 4
         result.stdout.fnmatch_lines(["SKIPPED*test_gsm8k.py*dataset gsm8k is not at hand: *"])
+
+    @pytest.mark.parametrize("place", ["command line", "environment", "table"])
+    def test_a_data_folder_starts_where_it_is_named(
+        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        """Typed, from the current folder; in the table, from the table's file."""
+        file = pytester.mkdir("data") / "gsm8k" / "test.jsonl"
+        file.parent.mkdir()
+        file.write_text('{"question": "1+1?", "answer": "So it is 2.\\n#### 2"}', encoding="utf-8")
+        pytester.makepyprojecttoml(
+            '[tool.modeleval]\ndata = "data"' if place == "table" else "[tool.pytest.ini_options]"
+        )
+        if place == "environment":
+            monkeypatch.setenv("MODELEVAL_DATA", "../data")
+        monkeypatch.chdir(pytester.path / "benchmarks")
+        typed = ["--modeleval-data=../data"] if place == "command line" else []
+        result = pytester.runpytest_subprocess("--model=echo:", "gsm8k", *typed)
+        result.stdout.fnmatch_lines(["*test_gsm8k*echo", "*of 1 *"])
