@@ -6,11 +6,13 @@ is collected, or the first `--model`, brings in the rest.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.stash import RUN, SETTINGS
 
 if TYPE_CHECKING:
@@ -31,8 +33,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("modeleval_model"):
+    if config.getoption("modeleval_model") or _leads_workers(config):
         active(config)
+
+
+def _leads_workers(config: pytest.Config) -> bool:
+    """Whether this is xdist's controller, which collects nothing, of a run that names a model."""
+    if config.getoption("dist", "no") == "no" or hasattr(config, "workerinput"):
+        return False
+    from pytest_modeleval.options import load
+
+    try:
+        return bool(load(config.getoption, config.rootpath).models)
+    except ModelevalError:
+        return False  # the workers tell, if they find a benchmark
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,6 +73,34 @@ def pytest_pycollect_makeitem(
     return expand(run, made, definition)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Wrong settings are no benchmark's fault: they end the run."""
+    report = yield
+    call = getattr(report, "call", None)
+    if call is not None and call.excinfo is not None:
+        error = call.excinfo.value
+        if isinstance(error, SettingsError):
+            raise error
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    error = sys.exc_info()[1]
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and isinstance(error, pytest.UsageError):
+        output["modeleval_usage_error"] = str(error)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker refuses, the run does: as one sentence, and not as a crashed worker."""
+    text = getattr(node, "workeroutput", {}).get("modeleval_usage_error")
+    if text:
+        raise pytest.UsageError(text)
+
+
 @pytest.fixture(scope="session")
 def modeleval_alias(request: pytest.FixtureRequest) -> str:
     """The alias of the model under test; one run of each benchmark for every `--model`."""
@@ -81,10 +123,13 @@ def model(models: Any) -> Model:
     return models["model"]  # type: ignore[no-any-return]
 
 
+class SettingsError(pytest.UsageError):
+    """The command line, the environment or the table is wrong."""
+
+
 def active(config: pytest.Config) -> Run:
     """The evaluation that this pytest session has turned out to be."""
     if RUN not in config.stash:
-        from pytest_modeleval.errors import ModelevalError
         from pytest_modeleval.options import load
         from pytest_modeleval.run import Run
         from pytest_modeleval.session import Session
@@ -93,6 +138,6 @@ def active(config: pytest.Config) -> Run:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)
             config.stash[RUN] = Run(config, settings)
         except ModelevalError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise SettingsError(str(error)) from None
         config.pluginmanager.register(Session(config), "modeleval-session")
     return config.stash[RUN]

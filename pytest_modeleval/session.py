@@ -36,6 +36,8 @@ class Session:
         )
         self.progress: Progress | None = None
         self.exit_status = 0
+        self.refused = False
+        self.again: list[str] = []
 
     # ---------------------------------------------------------------- collection
 
@@ -73,6 +75,10 @@ class Session:
         complete = False
         try:
             self._start(session)
+        except BaseException:
+            self.run.stop()
+            raise
+        try:
             if self.run.inline or self.run.lookahead is None:
                 result = yield
             else:
@@ -80,6 +86,9 @@ class Session:
                     result = yield
             complete = not (session.shouldstop or session.shouldfail)
             return result
+        except pytest.UsageError:
+            self.refused = True  # by a worker, before any sample ran
+            raise
         finally:
             self.run.stop()
             if not self.is_worker:
@@ -108,9 +117,9 @@ class Session:
     def _finish(self, session: pytest.Session, *, complete: bool) -> None:
         if self.progress is not None:
             self.progress.end()
-        if not list(self.scoreboard.tallies):
+        if self.refused or not list(self.scoreboard.tallies):
             return
-        if self.is_controller:
+        if self.is_controller and complete:
             verdicts.publish(session, self.scoreboard)
         verdicts.publish_errors(session, self.scoreboard)
         try:
@@ -158,6 +167,8 @@ class Session:
     def pytest_runtest_logreport(self, report: Any) -> None:
         sample = getattr(report, "modeleval", None)
         if sample is not None and not self.is_worker:
+            if report.modeleval_outcome in ("wrong", "error"):
+                self.again.append(report.nodeid)
             report.modeleval = None  # reports are kept to the end, and the rows are written now
             try:
                 self.scoreboard.take(report, sample)
@@ -206,6 +217,9 @@ class Session:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.exit_status = exitstatus
+        failed = getattr(self.config.pluginmanager.getplugin("lfplugin"), "lastfailed", None)
+        if failed is not None:  # --lf shall run wrong samples again, though they did not fail
+            failed.update(dict.fromkeys(self.again, True))
         if self.is_worker:
             self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
                 {
