@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -117,8 +118,10 @@ class Model:
         recorder = current.get()
         if recorder is not None:
             recorder.begin_call()
-        answers: list[LogLikelihood] = await self._on_loop(
-            self._limited(self.backend.loglikelihood, context, list(continuations))
+        answers: list[LogLikelihood]
+        latency: float
+        answers, latency = await self._on_loop(
+            self._limited(self._timed_loglikelihood, context, list(continuations))
         )
         if recorder is not None:
             recorder.calls.append(
@@ -136,9 +139,17 @@ class Model:
                         }
                         for text, answer in zip(continuations, answers)
                     ],
+                    latency_s=latency,
                 )
             )
         return answers
+
+    async def _timed_loglikelihood(
+        self, context: str, continuations: Sequence[str]
+    ) -> tuple[list[LogLikelihood], float]:
+        started = time.perf_counter()
+        answers = await self.backend.loglikelihood(context, continuations)
+        return answers, time.perf_counter() - started
 
     @noticed
     async def choose(

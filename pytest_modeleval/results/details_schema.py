@@ -69,6 +69,7 @@ CALL = pa.struct(
         "latency_s": NUMBER,
         "attempts": INTEGER,
         "cached": pa.bool_(),
+        "step": TEXT,
     }
 )
 DETAILS_SCHEMA = pa.schema(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pytest_modeleval.results.summary import write_summary
 class ResultFiles:
     """Everything that a run writes. Every method raises ModelevalError where it cannot be written.
 
-    `written` names the finished files; it is empty until `finish`.
+    `written` names the finished files (and the folder of the details); it is empty until `finish`.
     """
 
     def __init__(
@@ -67,23 +68,21 @@ class ResultFiles:
 
     def finish(self, result: RunResult) -> None:
         """Write what a run ends with, each file whether or not another one could be written."""
+        folder = self.folder
         problems: list[ModelevalError] = []
-        for name, write in (
-            ("results.json", lambda path: write_results(path, result)),
-            ("summary.md", lambda path: write_summary(path, result)),
-            ("leaderboard.json", lambda path: write_leaderboard(path, [result])),
-            ("junit.xml", lambda path: self._junit.close(result)),
-        ):
-            path = self.folder / name
+        writers: dict[str, Callable[[], object]] = {
+            "results.json": partial(write_results, folder / "results.json", result),
+            "summary.md": partial(write_summary, folder / "summary.md", result),
+            "leaderboard.json": partial(write_leaderboard, folder / "leaderboard.json", [result]),
+            "junit.xml": partial(self._junit.close, result),
+            "details": self._details.close,
+        }
+        for name, write in writers.items():
             try:
-                write(path)
-                self.written.append(path)
+                write()
+                self.written.append(folder / name)
             except ModelevalError as error:
                 problems.append(error)
-        try:
-            self.written.extend(self._details.close())
-        except ModelevalError as error:
-            problems.append(error)
         if problems:
             raise problems[0]
 

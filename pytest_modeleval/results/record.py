@@ -15,7 +15,8 @@ Outcome = Literal["right", "wrong", "error", "not_run", "skipped"]
 @dataclass(slots=True)
 class Call:
     """One call to a model. `messages` are dicts of role and content; a completion has one of role
-    "prompt". `loglikelihoods` are dicts of continuation, sum, tokens, is_greedy."""
+    "prompt". `loglikelihoods` are dicts of continuation, sum, tokens, is_greedy. `step` names the
+    step of a task that made it, where a task is a chain of steps; a body's own calls have none."""
 
     role: str
     model: str
@@ -32,6 +33,7 @@ class Call:
     latency_s: float | None = None
     attempts: int = 1
     cached: bool = False
+    step: str | None = None
 
 
 @dataclass(slots=True)
