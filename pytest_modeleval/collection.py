@@ -74,8 +74,8 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
     try:
         samples, rows = _samples(run, template, definition)
     except DatasetMissing as missing:
-        run.note_missing(template, model, params, gate_texts, str(missing))
-        return [MissingItem.make(template, str(missing), skip=run.settings.missing == "skip")]
+        plan = run.missing_plan(template, model, params, gate_texts, str(missing))
+        return [MissingItem.make(template, plan)]
     group = SampleGroup(
         template,
         definition,
@@ -105,39 +105,39 @@ def _items(run: Run, group: SampleGroup) -> Iterator[pytest.Item]:
 
 
 def complete(run: Run, session: pytest.Session) -> None:
-    """After every plugin has selected: count what is left of each benchmark, and give a gate that
-    was asked for the samples that it speaks of."""
-    for group in run.groups:
-        group.selected = 0
+    """After every plugin has selected and sorted: give a gate that was asked for the samples that
+    it speaks of, count what is left of each benchmark, and keep that together."""
+    samples: dict[SampleGroup, list[SampleItem]] = {group: [] for group in run.groups}
     gates: dict[SampleGroup, list[GateItem]] = {}
     for item in session.items:
         if isinstance(item, SampleItem):
-            item.group.selected += 1
+            samples[item.group].append(item)
         elif isinstance(item, GateItem):
             gates.setdefault(item.group, []).append(item)
-    wanting = {
-        group
-        for group, own in gates.items()
-        if group.selected < len(group.rows)
-        and (group.selected == 0 or session.config.getoption("lf", False) or _named(run, own))
-    }
-    if wanting:
-        session.items[:] = _with_samples(session.items, wanting)
+    for group, own in gates.items():
+        chosen = samples[group]
+        if len(chosen) < len(group.rows) and (
+            not chosen or session.config.getoption("lf", False) or _named(run, own)
+        ):
+            chosen[:] = [SampleItem.make(group, row) for row in group.rows]
+    for group, chosen in samples.items():
+        group.selected = len(chosen)
+    session.items[:] = _together(session.items, samples, gates)
 
 
-def _with_samples(items: Sequence[pytest.Item], wanting: set[SampleGroup]) -> Iterator[pytest.Item]:
-    given: set[SampleGroup] = set()
+def _together(
+    items: Sequence[pytest.Item],
+    samples: dict[SampleGroup, list[SampleItem]],
+    gates: dict[SampleGroup, list[GateItem]],
+) -> Iterator[pytest.Item]:
+    """A benchmark's samples side by side and its gates behind them, wherever another plugin has
+    put them (--ff, --nf, pytest-randomly): fixtures are set up once, and gates speak of all."""
     for item in items:
-        group = item.group if isinstance(item, (SampleItem, GateItem)) else None
-        if group not in wanting:
+        if not isinstance(item, (SampleItem, GateItem)):
             yield item
-            continue
-        if group not in given:
-            given.add(group)
-            group.selected = len(group.rows)
-            yield from (SampleItem.make(group, row) for row in group.rows)
-        if isinstance(item, GateItem):
-            yield item
+        elif item.group in samples:
+            yield from samples.pop(item.group)
+            yield from gates.get(item.group, ())
 
 
 def _named(run: Run, gates: Sequence[GateItem]) -> bool:

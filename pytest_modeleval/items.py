@@ -21,6 +21,7 @@ from _pytest.stash import Stash
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.group import SampleGroup
+from pytest_modeleval.tally import Plan
 
 
 def _own(name: str, make: Callable[[SampleItem], Any]) -> Any:
@@ -192,16 +193,14 @@ def gate_node_id(group: SampleGroup, gate: Gate) -> str:
 
 
 class MissingItem(pytest.Item):
-    """Stands for a benchmark whose dataset is not at hand."""
+    """Stands for a benchmark whose dataset is not at hand; its plan says why."""
 
-    def __init__(self, *, reason: str, line: int | None, skip: bool, **rest: Any) -> None:
+    def __init__(self, *, plan: Plan, **rest: Any) -> None:
         super().__init__(**rest)
-        self.reason = reason
-        self.line = line
-        self.skip = skip
+        self.plan = plan
 
     @classmethod
-    def make(cls, template: pytest.Function, reason: str, *, skip: bool) -> MissingItem:
+    def make(cls, template: pytest.Function, plan: Plan) -> MissingItem:
         name = template.name.removesuffix("]")
         joint = "-" if "[" in name else "["
         node_id = template.nodeid.removesuffix("]")
@@ -209,16 +208,26 @@ class MissingItem(pytest.Item):
             cast(pytest.Collector, template.parent),
             name=f"{name}{joint}dataset]",
             nodeid=f"{node_id}{joint}dataset]",
-            reason=reason,
-            line=template.location[1],
-            skip=skip,
+            plan=plan,
         )
+        item.own_markers.extend(template.own_markers)
         return item
 
     def runtest(self) -> None:
-        if self.skip:
-            raise pytest.skip.Exception(self.reason, _use_item_location=True)
-        pytest.fail(f"undecided: {self.reason}", pytrace=False)
+        if self.plan.skipped:
+            raise pytest.skip.Exception(str(self.plan.refusal), _use_item_location=True)
+        raise Undecided(f"undecided: {self.plan.refusal}")
+
+    def repr_failure(  # type: ignore[override]
+        self, excinfo: ExceptionInfo[BaseException]
+    ) -> str | TerminalRepr:
+        if isinstance(excinfo.value, Undecided):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, self.line, self.name
+        return self.path, self.plan.location[1], self.name
+
+
+class Undecided(Exception):
+    """Its text is all that is shown."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.stash import RUN, SETTINGS
+from pytest_modeleval.stash import RUN, SETTINGS, WRONG
 
 if TYPE_CHECKING:
     from pytest_modeleval.models.model import Model
@@ -74,14 +74,13 @@ def pytest_pycollect_makeitem(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Wrong settings are no benchmark's fault: they end the run."""
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     call = getattr(report, "call", None)
-    if call is not None and call.excinfo is not None:
-        error = call.excinfo.value
-        if isinstance(error, SettingsError):
-            raise error
+    if call is not None and call.excinfo is not None and WRONG in collector.config.stash:
+        raise pytest.UsageError(collector.config.stash[WRONG])  # no benchmark's fault
     return report
 
 
@@ -123,10 +122,6 @@ def model(models: Any) -> Model:
     return models["model"]  # type: ignore[no-any-return]
 
 
-class SettingsError(pytest.UsageError):
-    """The command line, the environment or the table is wrong."""
-
-
 def active(config: pytest.Config) -> Run:
     """The evaluation that this pytest session has turned out to be."""
     if RUN not in config.stash:
@@ -138,6 +133,7 @@ def active(config: pytest.Config) -> Run:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)
             config.stash[RUN] = Run(config, settings)
         except ModelevalError as error:
-            raise SettingsError(str(error)) from None
+            config.stash[WRONG] = str(error)
+            raise pytest.UsageError(str(error)) from None
         config.pluginmanager.register(Session(config), "modeleval-session")
     return config.stash[RUN]

@@ -181,23 +181,22 @@ class Run:
         if self.pool.is_in_process(self.specs[alias]):
             self.pool.close(self.specs[alias])
 
-    def note_missing(
+    def missing_plan(
         self, template: pytest.Function, model: str, params: str, gates: Sequence[str], why: str
-    ) -> None:
+    ) -> Plan:
         """A benchmark whose dataset is not at hand is in the results all the same."""
         base = template.nodeid.partition("[")[0]
-        self.missing.append(
-            Plan(
-                benchmark=f"{base}[{params}]" if params else base,
-                model=model,
-                node_prefix=f"{base}[",
-                location=template.location,
-                samples=0,
-                selected=0,
-                epochs=1,
-                gates=list(gates),
-                refusal=why,
-            )
+        return Plan(
+            benchmark=f"{base}[{params}]" if params else base,
+            model=model,
+            node_prefix=f"{base}[",
+            location=template.location,
+            samples=0,
+            selected=0,
+            epochs=1,
+            gates=list(gates),
+            refusal=why,
+            skipped=self.settings.missing == "skip",
         )
 
     def _warn(self, message: str) -> None:

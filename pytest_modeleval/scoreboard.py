@@ -116,22 +116,20 @@ class Scoreboard:
                     record,
                     message=sentence(record),
                 )
-            if tally.plan.refusal and not tally.plan.samples:
-                skip = self.settings.missing == "skip"
-                if not skip:
-                    node_id = f"{tally.plan.node_prefix}dataset]"
-                    files.problem(node_id, tally.plan.refusal, undecided=True)
+            if tally.plan.refusal and not tally.plan.samples and not tally.plan.skipped:
+                node_id = f"{tally.plan.node_prefix}dataset]"
+                files.problem(node_id, tally.plan.refusal, undecided=True)
         files.finish(result)
 
     def _verdict(self, benchmarks: list[BenchmarkResult], complete: bool) -> Any:
         verdicts = {gate.verdict for each in benchmarks for gate in each.gates}
-        planned = sum(each.samples["planned"] for each in benchmarks)
-        allowed = self.settings.allowed_errors(planned) or 0
+        selected = sum(tally.plan.selected for tally in self.tallies)
+        allowed = self.settings.allowed_errors(selected) or 0
         wrong_fails = self.strict or self.settings.wrong == "fail"
         wrong = wrong_fails and any(each.samples["wrong"] for each in benchmarks)
         if "failed" in verdicts or self.errors > allowed or wrong:
             return "failed"
-        refused = any(tally.plan.refusal for tally in self.tallies)
+        refused = any(tally.plan.refusal and not tally.plan.skipped for tally in self.tallies)
         if "undecided" in verdicts or refused or not complete:
             return "undecided"
         return "passed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -14,8 +13,8 @@ import pytest
 
 from pytest_modeleval import collection, reporting, verdicts
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.fixtures import set_up_async
-from pytest_modeleval.items import GateItem, SampleItem
+from pytest_modeleval.fixtures import on_background
+from pytest_modeleval.items import GateItem, MissingItem, SampleItem
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
@@ -56,9 +55,9 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        collection.complete(self.run, session)
         if self.is_worker:
             session.items[:] = [each for each in session.items if not isinstance(each, GateItem)]
-        collection.complete(self.run, session)
         if not session.testsfailed:
             try:
                 collection.check_gates_used(self.run)
@@ -103,8 +102,10 @@ class Session:
                     self.scoreboard.tally(group.plan())
             for alias, identity in self.run.identities().items():
                 self.scoreboard.know_model(alias, identity)
-        for plan in self.run.missing:
-            self.scoreboard.tally(plan)
+        for item in session.items:
+            if isinstance(item, MissingItem):
+                self.run.missing.append(item.plan)
+                self.scoreboard.tally(item.plan)
         if not self.is_worker and (self.is_controller or list(self.scoreboard.tallies)):
             try:
                 self.scoreboard.open_files()
@@ -139,12 +140,12 @@ class Session:
             return reporting.run_protocol(self.run, item, nextitem)
         return None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> object | None:
-        function = fixturedef.func
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            return set_up_async(self.run.background, fixturedef, request)
-        return None
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: Any, request: Any
+    ) -> Generator[None, object, object]:
+        with on_background(self.run.background, fixturedef, request):
+            return (yield)
 
     # ---------------------------------------------------------------- reports
 
@@ -167,7 +168,9 @@ class Session:
     def pytest_runtest_logreport(self, report: Any) -> None:
         sample = getattr(report, "modeleval", None)
         if sample is not None and not self.is_worker:
-            if report.modeleval_outcome in ("wrong", "error"):
+            if report.outcome == "rerun":  # by pytest-rerunfailures: only the last try counts
+                sample.results = []
+            elif report.modeleval_outcome in ("wrong", "error"):
                 self.again.append(report.nodeid)
             report.modeleval = None  # reports are kept to the end, and the rows are written now
             try:
@@ -223,7 +226,7 @@ class Session:
         if self.is_worker:
             self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
                 {
-                    "plans": [asdict(group.plan()) for group in self.run.groups]
+                    "plans": [asdict(group.plan()) for group in self.run.groups if group.selected]
                     + [asdict(plan) for plan in self.run.missing],
                     "identities": {
                         alias: asdict(identity) for alias, identity in self.run.identities().items()

@@ -13,4 +13,6 @@ if TYPE_CHECKING:
 
 SETTINGS: pytest.StashKey[RunConfig] = pytest.StashKey()
 RUN: pytest.StashKey[Run] = pytest.StashKey()
+WRONG: pytest.StashKey[str] = pytest.StashKey()
+"""The sentence about settings that cannot be meant."""
 SCOREBOARD: pytest.StashKey[Scoreboard] = pytest.StashKey()

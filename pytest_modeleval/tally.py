@@ -28,7 +28,8 @@ class Plan:
     """What a benchmark sets out to do with one model: plain values, so that a worker can send it.
 
     `columns` holds, for each planned sample, the metadata that gates slice by. `selected` is how
-    many of the planned samples were asked for. `refusal` says why none can run.
+    many of the planned samples were asked for. `refusal` says why none can run; a benchmark whose
+    dataset is not at hand has no samples, and is `skipped` where that was allowed.
     """
 
     benchmark: str
@@ -43,6 +44,7 @@ class Plan:
     model_identity: dict[str, Any] = field(default_factory=dict)
     dataset_fingerprint: str | None = None
     refusal: str | None = None
+    skipped: bool = False
 
 
 class Tally:
@@ -86,7 +88,9 @@ class Tally:
     def judge(self, gate: Gate) -> GateRecord:
         """The gate's verdict now; it is kept under the gate's name."""
         missing = self.plan.samples - self.plan.selected
-        if self.plan.refusal:
+        if self.plan.skipped:
+            record = not_judged(gate, str(self.plan.refusal))
+        elif self.plan.refusal:
             record = judge(gate, self.table)
             record.verdict, record.reason = "undecided", self.plan.refusal
         elif missing:

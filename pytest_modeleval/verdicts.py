@@ -113,15 +113,15 @@ def publish_report(
 
 def publish_errors(session: pytest.Session, scoreboard: Scoreboard) -> None:
     """With --max-errors single errors do not fail the run; too many of them do, once."""
-    planned = sum(tally.plan.samples for tally in scoreboard.tallies)
-    allowed = scoreboard.settings.allowed_errors(planned)
+    selected = sum(tally.plan.selected for tally in scoreboard.tallies)
+    allowed = scoreboard.settings.allowed_errors(selected)
     if allowed is not None and scoreboard.errors > allowed:
         publish_report(
             session,
             "modeleval::max-errors",
             ("", None, "max-errors"),
             "failed",
-            f"{scoreboard.errors} of {planned} samples failed with an error; "
+            f"{scoreboard.errors} of {selected} samples failed with an error; "
             f"--max-errors {scoreboard.settings.max_errors} allows {allowed}",
             [],
         )
