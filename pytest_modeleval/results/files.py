@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,8 +84,3 @@ class ResultFiles:
                 problems.append(error)
         if problems:
             raise problems[0]
-
-    def save_rows(self) -> None:
-        """Write the rows that wait, when the process is about to be ended."""
-        with suppress(ModelevalError):
-            self._details.flush()
