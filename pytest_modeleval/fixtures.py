@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
 
 from pytest_modeleval.background import BackgroundLoop
 
 
-def set_up_async(background: BackgroundLoop, fixturedef: Any, request: Any) -> object:
-    """Set up an `async def` fixture that no other plugin has made its own, and keep its value
-    where pytest looks for it."""
+@contextmanager
+def on_background(background: BackgroundLoop, fixturedef: Any, request: Any) -> Iterator[None]:
+    """While an `async def` fixture is set up for a benchmark, a plain function stands in for it.
+
+    So pytest sets it up as any other, and plugins that have a loop of their own (pytest-asyncio,
+    anyio) leave it alone: a connection that was opened there would be of no use to the bodies.
+    """
     from _pytest.fixtures import resolve_fixture_function
 
-    function = resolve_fixture_function(fixturedef, request)
-    arguments = {name: request.getfixturevalue(name) for name in fixturedef.argnames}
-    key = fixturedef.cache_key(request)
-    try:
+    with pytest.MonkeyPatch.context() as patches:
+        function: Any = resolve_fixture_function(fixturedef, request)
         if inspect.isasyncgenfunction(function):
-            generator = cast(AsyncGenerator[Any, None], function(**arguments))
-            value = background.run(_first(generator))
-            fixturedef.addfinalizer(lambda: background.run(_finish(generator)))
-        else:
-            value = background.run(function(**arguments))
-    except BaseException as error:
-        fixturedef.cached_result = (None, key, (error, error.__traceback__))
-        raise
-    fixturedef.cached_result = (value, key, None)
-    return value
+            patches.setattr(fixturedef, "func", _generator(background, function))
+        elif inspect.iscoroutinefunction(function):
+            patches.setattr(fixturedef, "func", _plain(background, function))
+        yield
+
+
+def _plain(background: BackgroundLoop, function: Callable[..., Any]) -> Callable[..., Any]:
+    def fixture(**arguments: Any) -> Any:
+        return background.run(function(**arguments))
+
+    return fixture
+
+
+def _generator(background: BackgroundLoop, function: Callable[..., Any]) -> Callable[..., Any]:
+    def fixture(**arguments: Any) -> Iterator[Any]:
+        generator = function(**arguments)
+        yield background.run(_first(generator))
+        background.run(_finish(generator))
+
+    return fixture
 
 
 async def _first(generator: AsyncGenerator[Any, None]) -> Any:

@@ -116,6 +116,10 @@ class SampleGroup:
         values = self.template.funcargs
         self.arguments = {name: values[name] for name in self.body_arguments}
         self._fit_to_function()
+        self.template.addfinalizer(self._forget_arguments)
+
+    def _forget_arguments(self) -> None:
+        self.arguments = None
 
     def ready(self) -> bool:
         """Whether bodies may start before their turn: only if each fixture they need has its value

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Protocol
 
 from _pytest.logging import catching_logs
@@ -193,7 +194,8 @@ class InOrder:
         self._next = 0
 
     def reached(self, item: SampleItem) -> None:
-        self._next = self._items.index(item, self._next) + 1
+        with suppress(ValueError):  # another plugin runs it again
+            self._next = self._items.index(item, self._next) + 1
 
     def next(self, most: int) -> Sequence[SampleItem]:
         found: list[SampleItem] = []

@@ -141,8 +141,6 @@ def _tear_down(item: SampleItem, nextitem: pytest.Item | None) -> None:
         take_down, "teardown", reraise=get_reraise_exceptions(item.config)
     )
     report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-    if not state.is_node_active(group.template):
-        group.arguments = None
     item.ihook.pytest_runtest_logreport(report=report)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_modeleval import collection, reporting, verdicts
+from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
@@ -144,6 +145,8 @@ class Session:
     def pytest_fixture_setup(
         self, fixturedef: Any, request: Any
     ) -> Generator[None, object, object]:
+        if definition_of(getattr(request._pyfuncitem, "obj", None)) is None:
+            return (yield)
         with on_background(self.run.background, fixturedef, request):
             return (yield)
 
