@@ -21,6 +21,7 @@ from _pytest.stash import Stash
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.group import SampleGroup
+from pytest_modeleval.plain_text import shown
 from pytest_modeleval.tally import Plan
 
 
@@ -142,8 +143,20 @@ class SampleItem(pytest.Item):
         if isinstance(error, ModelevalError):
             own = [entry for entry in excinfo.traceback if entry.path == self.path]
             place = f"{self.location[0]}:{own[-1].lineno + 1}: " if own else ""
-            return f"{place}{error}"
-        return self.group.template.repr_failure(excinfo)
+            return shown(f"{place}{error}")
+        return harmless(self.group.template.repr_failure(excinfo))
+
+
+def harmless(failure: str | TerminalRepr) -> str | TerminalRepr:
+    """The same failure; what a reply has put into its message controls no terminal."""
+    if isinstance(failure, str):
+        return shown(failure)
+    for traceback, crash, _ in getattr(failure, "chain", ()):
+        if crash is not None:
+            crash.message = shown(crash.message)
+        for entry in traceback.reprentries:
+            entry.lines[:] = map(shown, entry.lines)
+    return failure
 
 
 class GateItem(pytest.Item):

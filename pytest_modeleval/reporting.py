@@ -22,12 +22,16 @@ from _pytest.runner import check_interactive_exception, get_reraise_exceptions
 from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_result
 from pytest_modeleval.capture import sections_of
 from pytest_modeleval.items import SampleItem
+from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.results.record import Outcome, SampleResult
 from pytest_modeleval.stash import RUN
 from pytest_modeleval.tally import Plan, sample_outcome
 
 if TYPE_CHECKING:
     from pytest_modeleval.run import Run
+
+MOST_SHOWN = 20_000
+"""Characters of a prompt or a reply that are printed on a miss."""
 
 When = Literal["setup", "call", "teardown"]
 
@@ -184,7 +188,7 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
 
 
 def _show_wrong(run: Run, item: SampleItem, report: Any, body: Body) -> None:
-    report.modeleval_explanation = first_line(str(body.exception))
+    report.modeleval_explanation = one_line(str(body.exception))
     if run.is_strict(item):
         report.outcome = "failed"
         report.sections.extend(_dialogue(report.modeleval.results))
@@ -211,7 +215,13 @@ def _dialogue(results: Sequence[SampleResult]) -> list[tuple[str, str]]:
                 )
             sections.append((f"reply{which}", answer or ""))
         sections.append(("expected", result.target))
-    return sections
+    return [(title, shown(_cut(text))) for title, text in sections]
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_SHOWN:
+        return text
+    return f"{text[:MOST_SHOWN]}\n… and {len(text) - MOST_SHOWN} more characters: see the details"
 
 
 def _attach(report: Any, item: SampleItem, results: list[SampleResult]) -> None:
@@ -291,11 +301,6 @@ def _reason(report: pytest.TestReport) -> str:
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message if crash is not None else report.longrepr)
-
-
-def first_line(text: str, most: int = 200) -> str:
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def log_formatter(config: pytest.Config) -> logging.Formatter:

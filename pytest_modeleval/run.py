@@ -23,6 +23,7 @@ from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool
 from pytest_modeleval.models.protocol import Identity
 from pytest_modeleval.options import RunConfig
+from pytest_modeleval.plain_text import shown
 from pytest_modeleval.reporting import log_formatter
 from pytest_modeleval.tally import Plan
 
@@ -125,7 +126,7 @@ class Run:
         try:
             self._open_models(items[0].group.model)
         except ModelevalError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(shown(str(error))) from None
         self._refuse_what_cannot_run()
         self._choose_protocol(items)
         self.lookahead = Lookahead(

@@ -16,11 +16,12 @@ from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
+from pytest_modeleval.plain_text import shown
+from pytest_modeleval.progress import Progress
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
 from pytest_modeleval.tally import Plan
-from pytest_modeleval.terminal import Progress
 
 
 class Session:
@@ -51,7 +52,7 @@ class Session:
         if call is not None and call.excinfo is not None:
             error = call.excinfo.value
             if isinstance(error, ModelevalError):
-                report.longrepr = str(error)
+                report.longrepr = shown(str(error))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -63,7 +64,7 @@ class Session:
             try:
                 collection.check_gates_used(self.run)
             except ModelevalError as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(shown(str(error))) from None
 
     # ---------------------------------------------------------------- running
 
@@ -111,7 +112,7 @@ class Session:
             try:
                 self.scoreboard.open_files()
             except ModelevalError as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(shown(str(error))) from None
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None and not self.is_worker and not self.run.inline:
             self.progress = Progress(terminal, self.scoreboard)
@@ -127,7 +128,7 @@ class Session:
         try:
             result = self.scoreboard.finish(complete=complete)
         except ModelevalError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(shown(str(error))) from None
         if self.scoreboard.files is not None:
             self.config.hook.pytest_modeleval_finished(
                 result=result, folder=self.scoreboard.files.folder

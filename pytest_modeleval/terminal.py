@@ -1,154 +1,193 @@
-"""What a person sees: a live line while samples run, and a table when they are done."""
+"""What a person sees when samples are done: who was right how often, which gates hold, and where
+the files are."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric
+from pytest_modeleval.plain_text import one_line, shown
+from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
 from pytest_modeleval.scoreboard import Scoreboard
-from pytest_modeleval.statistics.intervals import wilson_interval
 
-EVERY_ON_TERMINAL = 0.1
-EVERY_IN_LOG = 30.0
 MARKS = {"passed": "✓", "failed": "✗", "undecided": "?", "not judged": "-"}
 COLOURS = {"passed": "green", "failed": "red", "undecided": "yellow", "not judged": "purple"}
-
-
-class Progress:
-    """One line that is rewritten on a terminal; in a log, a line every half minute."""
-
-    def __init__(self, terminal: Any, scoreboard: Scoreboard) -> None:
-        self._terminal = terminal
-        self._scoreboard = scoreboard
-        self._live = terminal.isatty and terminal.verbosity == 0 and not terminal.no_header
-        self.verbose = not self._live
-        self._every = EVERY_ON_TERMINAL if self._live else EVERY_IN_LOG
-        self._started = self._shown = time.monotonic()
-        self._width = 0
-
-    def update(self) -> None:
-        """A sample has come in."""
-        now = time.monotonic()
-        if now - self._shown < self._every or self._terminal.verbosity < 0:
-            return
-        self._shown = now
-        self._write(self._line(now))
-
-    def end(self) -> None:
-        """Wipe the live line away."""
-        if self._live and self._width:
-            self._terminal.rewrite("", erase=True)
-            self._terminal.rewrite("")
-            self._terminal.currentfspath = None
-
-    def _write(self, line: str) -> None:
-        if not self._live:
-            self._terminal.write_line(line)
-            return
-        if not self._width:
-            self._terminal.ensure_newline()
-        self._width = len(line)
-        self._terminal.rewrite(line[: self._terminal._tw.fullwidth - 1], erase=True)
-
-    def _line(self, now: float) -> str:
-        tallies = list(self._scoreboard.tallies)
-        done = sum(tally.done for tally in tallies)
-        planned = sum(tally.plan.selected for tally in tallies)
-        seconds = now - self._started
-        rate = done / seconds if seconds else 0.0
-        right = sum(tally.counts["right"] for tally in tallies)
-        judged = done - sum(tally.counts["skipped"] for tally in tallies)
-        tokens = sum(tally.usage.get("completion_tokens", 0) for tally in tallies)
-        parts = [f"{done}/{planned} samples", f"{rate:.0f}/s"]
-        if tokens:
-            parts.append(f"{tokens / seconds:.0f} tokens/s")
-        if judged:
-            lower, upper, *_ = wilson_interval(right, judged, 0.95)
-            parts.append(f"right {right / judged:.3f} [{lower:.3f}, {upper:.3f}]")
-        if rate and planned > done:
-            parts.append(f"{duration((planned - done) / rate)} left")
-        return "  ".join(parts)
+COUNTS = {
+    "right": "green",
+    "wrong": "yellow",
+    "error": "red",
+    "skipped": "yellow",
+    "not_run": "yellow",
+    "deselected": "purple",
+}
+WIDEST_GATE = 44
+MOST_FILES = 8
 
 
 def show_results(terminal: Any, scoreboard: Scoreboard) -> None:
-    """The closing tables: samples and metrics, then gates, then where the files are."""
+    """The closing tables, the paths of the files, and the verdict."""
     result = scoreboard.result
     assert result is not None
-    terminal.write_sep("=", "benchmarks")
-    for benchmark in result.benchmarks:
-        _show_benchmark(terminal, benchmark)
-    if scoreboard.files is not None:
+    if set("wA") & set(terminal.config.option.reportchars):
+        _show_wrong(terminal)
+    if terminal.verbosity > -2:
+        terminal.write_sep("=", "benchmarks")
+        for tally, benchmark in zip(scoreboard.tallies, result.benchmarks):
+            named = {gate.name for gate in tally.gates if gate.named}
+            _show_benchmark(terminal, benchmark, named, tally.plan.refusal)
+        if scoreboard.files is not None:
+            terminal.write_line("")
+            for line in paths(scoreboard.files.written, terminal.config.invocation_params.dir):
+                terminal.write_line(f"  {line}")
         terminal.write_line("")
-        for path in scoreboard.files.written:
-            terminal.write_line(f"  {path}")
-    terminal.write_line("")
     colour = {"passed": "green", "failed": "red"}.get(result.verdict, "yellow")
-    note = "" if result.complete else " (the run is incomplete)"
-    terminal.write_line(f"verdict: {result.verdict}{note}", **{colour: True}, bold=True)
+    terminal.write_line(f"verdict: {verdict(result)}", **{colour: True}, bold=True)
 
 
-def _show_benchmark(terminal: Any, benchmark: BenchmarkResult) -> None:
+def _show_wrong(terminal: Any) -> None:
+    """With -rw or -rA: which samples were wrong, and the first line of why."""
+    reports = terminal.stats.get("wrong", [])
+    if reports:
+        terminal.write_sep("=", "wrong samples")
+    for report in reports:
+        terminal.write("WRONG", yellow=True)
+        why = getattr(report, "modeleval_explanation", "")
+        terminal.write_line(f" {report.nodeid}{f' - {one_line(why)}' if why else ''}")
+
+
+def _show_benchmark(
+    terminal: Any, benchmark: BenchmarkResult, named: set[str], refusal: str | None
+) -> None:
     terminal.write_line("")
-    terminal.write(benchmark.name, bold=True)
-    terminal.write(f"  {benchmark.model}\n", cyan=True)
-    terminal.write_line(f"  {counts(benchmark)}")
-    rows = list(_metric_rows(benchmark))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)] if rows else []
-    for row in rows:
-        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]
-        terminal.write_line("    " + "  ".join(cells))
-    for gate in benchmark.gates:
+    terminal.write(shown(benchmark.name), bold=True)
+    terminal.write_line(f"  {shown(benchmark.model)}", cyan=True)
+    _show_counts(terminal, benchmark)
+    if refusal:
+        terminal.write_line(f"  {one_line(refusal, 1000)}", yellow=True)
+    for row in aligned(metric_rows(benchmark)):
+        terminal.write_line(f"    {row}")
+    texts = [
+        f"{gate.name}: {gate.expression}" if gate.name in named else gate.expression
+        for gate in benchmark.gates
+    ]
+    width = min(WIDEST_GATE, max(map(len, texts), default=0))
+    reasons = [None if gate.reason == refusal else gate.reason for gate in benchmark.gates]
+    for place, (gate, text) in enumerate(zip(benchmark.gates, texts)):
         terminal.write(f"    {MARKS[gate.verdict]} ", **{COLOURS[gate.verdict]: True})
-        terminal.write(gate.expression, bold=True)
-        terminal.write_line(f"  {gate_outcome(gate)}")
+        terminal.write(shown(text).ljust(width), bold=True)
+        # The same reason is told once, with the last of its gates.
+        last = place + 1 == len(reasons) or reasons[place + 1] != reasons[place]
+        terminal.write_line(f"  {gate_outcome(gate, reasons[place] if last else None)}")
 
 
-def counts(benchmark: BenchmarkResult) -> str:
-    """How many samples there were, and what became of them; the denominator always stands there."""
+def _show_counts(terminal: Any, benchmark: BenchmarkResult) -> None:
+    terminal.write("  ")
+    for place, (name, text) in enumerate(counts(benchmark)):
+        terminal.write(", " if place else "")
+        terminal.write(text, **({COUNTS[name]: True} if text[0] != "0" else {}))
+    seconds = benchmark.timing.get("duration_s")
+    terminal.write_line(f"  in {duration(seconds)}" if seconds else "")
+
+
+def counts(benchmark: BenchmarkResult) -> list[tuple[str, str]]:
+    """What became of the samples; how many were judged always stands there."""
     samples = benchmark.samples
     judged = samples["right"] + samples["wrong"] + samples["error"]
-    parts = [f"{samples['right']} right", f"{samples['wrong']} wrong", f"{samples['error']} error"]
-    parts += [
-        f"{samples[name]} {name.replace('_', ' ')}"
+    found = [(name, f"{samples[name]} {name}") for name in ("right", "wrong", "error") if judged]
+    if judged:
+        found[-1] = ("error", f"{found[-1][1]} of {judged}")
+    found += [
+        (name, f"{samples[name]} {name.replace('_', ' ')}")
         for name in ("skipped", "not_run", "deselected")
         if samples.get(name)
     ]
-    seconds = benchmark.timing.get("duration_s")
-    took = f"  in {duration(seconds)}" if seconds else ""
-    return f"{', '.join(parts)}  of {judged}{took}"
+    return found or [("not_run", "no samples")]
 
 
-def _metric_rows(benchmark: BenchmarkResult) -> Iterator[tuple[str, str, str, str]]:
+def metric_rows(benchmark: BenchmarkResult) -> Iterator[tuple[str, str, str, str]]:
+    """Name, value, interval and how many samples have it."""
     for name, metric in benchmark.metrics.items():
-        yield name, number(metric.value), interval(metric), f"n={metric.n}"
+        yield shown(name), number(metric.value), interval(metric), f"n={metric.n}"
+
+
+def aligned(rows: Iterator[tuple[str, ...]]) -> list[str]:
+    """Names to the left, numbers to the right."""
+    table = list(rows)
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:]))]
+        )
+        for row in table
+    ]
 
 
 def interval(metric: Metric) -> str:
+    """The interval with as many digits as the value."""
     if metric.lower is None or metric.upper is None:
         return ""
-    return f"[{number(metric.lower)}, {number(metric.upper)}]"
+    digits = places(metric.value)
+    return f"[{metric.lower:.{digits}f}, {metric.upper:.{digits}f}]"
 
 
-def gate_outcome(gate: GateRecord) -> str:
-    """The margin of a gate that was decided, else why it was not."""
-    if gate.verdict in ("undecided", "not judged"):
-        return f"{gate.verdict}: {gate.reason}"
-    if gate.slack is None:
-        return f"{gate.verdict}"
-    side = "to spare" if gate.slack >= 0 else "short"
-    return f"{gate.verdict}, {number(abs(gate.slack))} {side}"
+def gate_outcome(gate: GateRecord, reason: str | None) -> str:
+    """The value of a gate that was decided and its margin, else why it was not."""
+    if gate.verdict in ("undecided", "not judged") or gate.value is None or gate.slack is None:
+        return f"{gate.verdict}: {one_line(reason, 1000)}" if reason else gate.verdict
+    margin = f"{number(abs(gate.slack))} {'to spare' if gate.slack >= 0 else 'short'}"
+    return f"{gate.verdict}: {number(gate.value)}, {margin}"
+
+
+def verdict(result: RunResult) -> str:
+    """The verdict in words, with what it rests on where that is not the gates."""
+    gates = [gate.verdict for each in result.benchmarks for gate in each.gates]
+    if not result.complete:
+        return f"{result.verdict} (the run is incomplete)"
+    if result.verdict == "passed" and "passed" not in gates:
+        return f"passed ({'no gate was judged' if gates else 'there are no gates'})"
+    return result.verdict
+
+
+def paths(files: Sequence[Path], here: Path) -> Iterator[str]:
+    """The files as seen from `here`; many in one folder are counted."""
+    folders: dict[Path, list[Path]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file)
+    for folder, inside in folders.items():
+        if len(inside) > MOST_FILES:
+            yield f"{_from(here, folder)}/ ({len(inside)} files)"
+        else:
+            yield from (_from(here, file) for file in inside)
+
+
+def _from(here: Path, path: Path) -> str:
+    path = here / path
+    text = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return shown(text + "/" if path.is_dir() else text)
 
 
 def number(value: float) -> str:
-    """Three or four digits that matter."""
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.1f}"
+    """Four digits after the point, or those that matter."""
+    return f"{value:.{places(value)}f}"
+
+
+def places(value: float) -> int:
+    """How many digits after the point tell something."""
+    size = abs(value)
+    if size >= 1000:
+        return 0 if size == int(size) else 1
+    if size >= 10:
+        return 2
+    if size >= 0.01 or not size:
+        return 4
+    return min(9, 2 - math.floor(math.log10(size)))
 
 
 def duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

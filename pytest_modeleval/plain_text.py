@@ -1,0 +1,23 @@
+"""Text of models and datasets, made harmless for a terminal."""
+
+from __future__ import annotations
+
+import re
+
+# Controls (escape sequences, carriage returns), what turns or hides text, and lone surrogates.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+
+
+def shown(text: str) -> str:
+    """The text with everything that could control a terminal as its escape (`\\x1b`). Line ends
+    and tabs stay."""
+    return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str, most: int = 200) -> str:
+    """The first line of the text, harmless, at most so many characters long."""
+    line = text.strip()[: 4 * most].partition("\n")[0]
+    line = shown(line if len(line) <= most else line[: most - 1] + "…")
+    return line.replace("\t", " ")
