@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import inspect
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,10 @@ from pytest_modeleval.datasets.selection import select
 from pytest_modeleval.datasets.source import open_samples
 from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.errors import DatasetMissing, GateError, UsageError
-from pytest_modeleval.gates import check, parse_gates
+from pytest_modeleval.gates import Gate, check, parse_gate, parse_gates
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
+from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.recorder import BUILT_IN_METRICS
 from pytest_modeleval.run import Run
 
@@ -224,43 +224,56 @@ def _check_body(template: pytest.Function) -> None:
 
 
 def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> Sequence[str]:
+    """The benchmark's own gates and those of the command line, each of a metric that there is."""
+    base = template.nodeid.partition("[")[0]
+    names = {template.originalname, template.name, base, template.nodeid}
+    known = {*BUILT_IN_METRICS, *definition.metrics, *_module_text(run, template).scores}
+    try:
+        for gate in parse_gates(definition.gates):
+            _check_gate(gate, known)
+    except GateError as error:
+        raise GateError(f"{template.originalname}: {error}") from None
     texts = list(definition.gates)
-    names = {template.originalname, template.nodeid.partition("[")[0], template.nodeid}
     for number, (benchmark, expression) in enumerate(run.settings.gates):
-        if benchmark in names:
-            texts.append(expression)
-            run.used_gates.add(number)
-    known = {*BUILT_IN_METRICS, *definition.metrics, *_scores_named_in(template)}
-    for gate in parse_gates(texts):
+        if benchmark not in names:
+            continue
+        run.used_gates.add(number)
         try:
-            check(gate, known)
+            _check_gate(parse_gate(expression), known)
+            parse_gates([*texts, expression])
         except GateError as error:
-            raise GateError(
-                f"{template.originalname}: {error}. A metric that a helper records is named with "
-                "@benchmark(metrics=[…])"
-            ) from None
+            run.wrong_gates.append(f'--gate "{benchmark}: …": {error}')
+        else:
+            texts.append(expression)
     return texts
 
 
-def _scores_named_in(template: pytest.Function) -> set[str]:
-    """The names that the benchmark's own module gives to `score`."""
+def _check_gate(gate: Gate, known: set[str]) -> None:
     try:
-        tree = ast.parse(template.path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        return set()
-    return {
-        node.args[0].value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-        and isinstance(node.args[0].value, str)
-        and getattr(node.func, "id", getattr(node.func, "attr", None)) == "score"
-    }
+        check(gate, known)
+    except GateError as error:
+        raise GateError(
+            f"{error}. A metric that a helper records is named with @benchmark(metrics=[…])"
+        ) from None
+
+
+def _module_text(run: Run, template: pytest.Function) -> ModuleText:
+    if template.path not in run.module_texts:
+        text = run.module_texts[template.path] = ModuleText(template.path)
+        if twins := text.twins():
+            name, first, second = twins
+            raise UsageError(
+                f"{template.location[0]}: there are two functions {name}, in lines {first} and "
+                f"{second}: the second takes the place of the first, which would never run; give "
+                "each benchmark its own name"
+            )
+    return run.module_texts[template.path]
 
 
 def check_gates_used(run: Run) -> None:
-    """Every --gate must have found its benchmark."""
+    """Every --gate must have found its benchmark, and a metric of it."""
+    if run.wrong_gates:
+        raise UsageError(run.wrong_gates[0])
     names = sorted({group.template.originalname for group in run.groups})
     for number, (benchmark, _) in enumerate(run.settings.gates):
         if number not in run.used_gates and names:

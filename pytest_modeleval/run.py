@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, pa
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool
 from pytest_modeleval.models.protocol import Identity
+from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.reporting import log_formatter
@@ -43,6 +45,8 @@ class Run:
         self.missing: list[Plan] = []
         self.opened: dict[Any, tuple[Samples, Sequence[int]]] = {}
         self.used_gates: set[int] = set()
+        self.wrong_gates: list[str] = []
+        self.module_texts: dict[Path, ModuleText] = {}
         self.lookahead: Lookahead | None = None
         self.blocked = False
         self.inline = False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.options import RunConfig
+from pytest_modeleval.results.command import without_secrets
 from pytest_modeleval.results.record import BenchmarkResult, RunResult
 from pytest_modeleval.tally import Plan, Tally, sample_outcome, sentence
 
@@ -144,5 +145,5 @@ def _environment() -> dict[str, Any]:
         "pytest": version("pytest"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "command": sys.argv[1:],
+        "command": without_secrets(sys.argv[1:]),
     }
