@@ -7,6 +7,8 @@ import json
 import time
 from concurrent.futures import Executor
 from contextvars import copy_context
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -25,7 +27,17 @@ Skipped = pytest.skip.Exception
 class Body:
     """One sample's turn: every epoch of it, run and recorded."""
 
-    __slots__ = ("done", "group", "in_thread", "recorders", "row", "sample", "seed", "task")
+    __slots__ = (
+        "cancelled",
+        "done",
+        "group",
+        "in_thread",
+        "recorders",
+        "row",
+        "sample",
+        "seed",
+        "task",
+    )
 
     def __init__(self, group: SampleGroup, row: int, seed: int) -> None:
         self.group = group
@@ -35,6 +47,7 @@ class Body:
         self.sample: Sample | None = None
         self.recorders: list[Recorder] = []
         self.in_thread = False
+        self.cancelled = False
         self.done = False
 
     @property
@@ -54,13 +67,15 @@ class Body:
             try:
                 await self._run_epoch(recorder, executor)
             except asyncio.CancelledError as error:
-                if not recorder.timed_out:
+                if self.cancelled:
                     recorder.exception = error
                     raise
                 recorder.exception = _raised(
                     SampleTimeout(
                         f"the body took longer than the {group.timeout:g} s that a sample is given"
                     )
+                    if recorder.timed_out
+                    else ModelevalError("the body was cancelled from within: CancelledError")
                 )
                 # An epoch that ran out of time must not cancel the next one.
                 getattr(self.task, "uncancel", int)()
@@ -86,7 +101,7 @@ class Body:
             limit = asyncio.get_running_loop().call_later(group.timeout, self._expire, recorder)
         try:
             async with sample.resources:
-                returned = await self._call(arguments, executor)
+                returned = await self._call(recorder, arguments, executor)
         finally:
             if limit is not None:
                 limit.cancel()
@@ -101,13 +116,15 @@ class Body:
         assert self.group.arguments is not None
         arguments = {**self.group.arguments, "sample": sample}
         if "tmp_path" in arguments:
-            arguments["tmp_path"] = arguments["tmp_path"] / f"{self.row}-{recorder.epoch}"
-            arguments["tmp_path"].mkdir()
+            own = mkdtemp(prefix=f"{self.row}-{recorder.epoch}-", dir=arguments["tmp_path"])
+            arguments["tmp_path"] = Path(own)
         if "caplog" in arguments:
             arguments["caplog"] = sample_caplog(recorder)
         return arguments
 
-    async def _call(self, arguments: dict[str, Any], executor: Executor | None) -> Any:
+    async def _call(
+        self, recorder: Recorder, arguments: dict[str, Any], executor: Executor | None
+    ) -> Any:
         function = self.group.function
         if self.group.is_async:
             return await function(**arguments)
@@ -122,7 +139,18 @@ class Body:
                 self.in_thread = False
 
         context = copy_context()
-        return await asyncio.get_running_loop().run_in_executor(executor, context.run, in_thread)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(executor, context.run, in_thread)
+        except asyncio.CancelledError:
+            recorder.abandon()
+            raise
+
+    def cancel(self) -> None:
+        """Give the body up, for a reason that is not its own."""
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
 
     def _expire(self, recorder: Recorder) -> None:
         recorder.timed_out = True

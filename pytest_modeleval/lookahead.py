@@ -93,7 +93,7 @@ class Lookahead:
             self._wait(body)
         except BaseException:
             # Ctrl-C, or a plugin that limits the time of a test: nobody waits for this body now.
-            self._background.loop.call_soon_threadsafe(self._give_up, body)
+            self._background.loop.call_soon_threadsafe(body.cancel)
             item.body = None
             raise
         finally:
@@ -163,10 +163,6 @@ class Lookahead:
                 with self._arrival:
                     self._arrival.notify()
 
-    def _give_up(self, body: Body) -> None:
-        if body.task is not None:
-            body.task.cancel()
-
     def _widen(self) -> None:
         """A body has just ended: were its model busy, another request would have its place."""
         if (
@@ -180,8 +176,8 @@ class Lookahead:
         self._closing = True
         self._queue.clear()
         tasks = [body.task for body in self.running if body.task is not None]
-        for task in tasks:
-            task.cancel()
+        for body in self.running:
+            body.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
 

@@ -15,6 +15,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -42,6 +43,8 @@ class Recorder:
     started_at: float = 0.0
     duration: float = 0.0
     calls_begun: int = 0
+    waiting: Future[Any] | None = None
+    abandoned: bool = False
     asked: list[Any] = field(default_factory=list)
 
     @property
@@ -53,6 +56,12 @@ class Recorder:
         """31 bits from (run seed, sample id, epoch, call number), the same on every machine."""
         text = f"{self.run_seed}/{self.sample_id}/{self.epoch}/{number}"
         return zlib.crc32(text.encode()) & 0x7FFFFFFF
+
+    def abandon(self) -> None:
+        """Nobody waits for this body any more: its thread ends at its call to a model."""
+        self.abandoned = True
+        if self.waiting is not None:
+            self.waiting.cancel()
 
     def begin_call(self) -> int:
         """The number of the call that starts now, counted from 0."""

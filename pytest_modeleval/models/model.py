@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, Literal, TypeVar
 
 from pytest_modeleval.errors import CapabilityError, ModelError, UsageError
@@ -245,7 +246,20 @@ class BlockingModel:
 
     def _wait(self, answer: Coroutine[Any, Any, T]) -> T:
         # The task starts in a copy of this thread's context, so the recorder goes along.
-        return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(answer, self._loop)
+        recorder = current.get()
+        if recorder is None:
+            return future.result()
+        recorder.waiting = future
+        if recorder.abandoned:
+            future.cancel()
+        try:
+            return future.result()
+        except CancelledError:
+            # asyncio's is no Exception, so that a body which tries again does not catch it.
+            raise asyncio.CancelledError from None
+        finally:
+            recorder.waiting = None
 
 
 def _origin(recorder: Recorder | None, number: int) -> Origin | None:

@@ -67,6 +67,13 @@ class Project:
     def run_subprocess(self, *arguments: str, model: str | None = "probe:") -> pytest.RunResult:
         return self.pytester.runpytest_subprocess(*self._arguments(model), *arguments, timeout=60)
 
+    def run_typing(self, typed: str, *arguments: str) -> pytest.RunResult:
+        """In a process of its own, with `typed` for a debugger."""
+        (self.path / "typed").write_text(typed)
+        command = [*self.pytester._getpytestargs(), *self._arguments("probe:"), *arguments]
+        with (self.path / "typed").open() as stdin:
+            return self.pytester.run(*command, stdin=stdin, timeout=60)
+
     def _arguments(self, model: str | None) -> list[str]:
         if not (self.path / "conftest.py").exists():
             self.conftest()

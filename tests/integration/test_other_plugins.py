@@ -136,8 +136,8 @@ class Backend(Probe):
             raise ConnectionError("try again")
         return text
 """)
-    project.file(ARITHMETIC)
-    result = project.run("--reruns=2", "--modeleval-wrong=pass")
+    project.file(ARITHMETIC.replace("(sample, model)", "(sample, model, tmp_path)"))
+    result = project.run("--reruns=2")
     assert result.ret == 0
     assert result.parseoutcomes()["rerun"] == 2
     assert project.samples == {"planned": 6, "right": 3, "wrong": 3}
