@@ -58,13 +58,14 @@ def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bo
         return None
     ihook, node_id, location = group.ihook, item.nodeid, item.location
     ihook.pytest_runtest_logstart(nodeid=node_id, location=location)
+    called = None
     if group.refusal is not None:
         _report_refused(run, item, group.refusal)
     elif _set_up(item):
-        _report_call(run, item)
+        called = _report_call(run, item)
     if item.session.shouldfail or item.session.shouldstop:
         nextitem = None
-    _tear_down(item, nextitem)
+    _tear_down(item, nextitem, called)
     ihook.pytest_runtest_logfinish(nodeid=node_id, location=location)
     return True
 
@@ -92,7 +93,7 @@ def _set_up(item: SampleItem) -> bool:
     return bool(report.passed)
 
 
-def _report_call(run: Run, item: SampleItem) -> None:
+def _report_call(run: Run, item: SampleItem) -> pytest.TestReport:
     body = _take(run, item)
     error = body.exception
     if error is None and not run.others_make_reports:
@@ -100,7 +101,7 @@ def _report_call(run: Run, item: SampleItem) -> None:
         complete_report(run, item, report, body)
         item.ihook.pytest_runtest_logreport(report=report)
         _emit_warnings(item, body)
-        return
+        return report  # type: ignore[no-any-return]
     call = _call_info(body, error)
     expected = isinstance(error, pytest.xfail.Exception)
     wrong_passes = run.wrong_passes and not run.others_make_reports and not expected
@@ -115,6 +116,7 @@ def _report_call(run: Run, item: SampleItem) -> None:
     if report.failed and check_interactive_exception(call, report):
         item.ihook.pytest_exception_interact(node=item, call=call, report=report)
     _emit_warnings(item, body)
+    return report  # type: ignore[no-any-return]
 
 
 def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
@@ -125,12 +127,17 @@ def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
     item.ihook.pytest_runtest_logreport(report=report)
 
 
-def _tear_down(item: SampleItem, nextitem: pytest.Item | None) -> None:
+def _tear_down(
+    item: SampleItem, nextitem: pytest.Item | None, called: pytest.TestReport | None
+) -> None:
+    """`called` is the report of the call: --junitxml takes its properties from the last report."""
     group, state = item.group, item.session._setupstate
     last = not isinstance(nextitem, SampleItem) or nextitem.group is not group
     first = state.is_node_active(item)
     if not last and not first:
-        item.ihook.pytest_runtest_logreport(report=_plain_report(item, "teardown", "passed"))
+        report = _plain_report(item, "teardown", "passed")
+        _repeat(called, report)
+        item.ihook.pytest_runtest_logreport(report=report)
         return
     capture = item.config.pluginmanager.getplugin("capturemanager")
 
@@ -145,7 +152,14 @@ def _tear_down(item: SampleItem, nextitem: pytest.Item | None) -> None:
         take_down, "teardown", reraise=get_reraise_exceptions(item.config)
     )
     report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    _repeat(called, report)
     item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _repeat(called: pytest.TestReport | None, report: Any) -> None:
+    if called is not None:
+        report.user_properties = called.user_properties
+        report.sections = called.sections
 
 
 def run_in_pytest_protocol(item: SampleItem) -> None:
@@ -177,8 +191,10 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
     results = results_of(body, run.worker)
     report.duration = sum(recorder.duration for recorder in body.recorders)
     _attach(report, item, results)
-    for name, value in results[0].scores.items() if results else ():
-        report.user_properties.append((name, value))
+    if results:
+        report.user_properties.extend(results[0].scores.items())
+        if run.plain_protocol or not item.group.runs_plainly:
+            item.user_properties.extend(report.user_properties)  # for pytest's teardown report
     if report.modeleval_outcome == "wrong" and not hasattr(report, "wasxfail"):
         _show_wrong(run, item, report, body)
     elif report.modeleval_outcome == "error" and run.errors_are_counted:
