@@ -48,7 +48,8 @@ def test_asyncio(project: Project, mode: str) -> None:
             "@pytest.fixture", "import pytest_asyncio\n@pytest_asyncio.fixture"
         )
     project.file(text.replace("MARK", ""))
-    result = project.run(f"--asyncio-mode={mode}", "--modeleval-wrong=fail")
+    loop_scope = "asyncio_default_fixture_loop_scope=function"
+    result = project.run(f"--asyncio-mode={mode}", "-o", loop_scope, "--modeleval-wrong=fail")
     result.assert_outcomes(passed=7)
 
 

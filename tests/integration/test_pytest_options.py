@@ -116,7 +116,7 @@ def test_options_that_change_nothing_for_a_benchmark(
     project: Project, arguments: list[str]
 ) -> None:
     project.file(GATED)
-    result = project.run_subprocess(*arguments)
+    result = project.run(*arguments)
     assert result.ret == 0, result.stderr.str()
     assert project.samples == {"planned": 6, "right": 3, "wrong": 3}
 

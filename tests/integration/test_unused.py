@@ -9,7 +9,7 @@ from conftest import Project
 HEAVY = ("asyncio", "aiohttp", "pyarrow", "openai", "torch", "numpy", "xllamacpp", "junitparser")
 
 
-def test_a_project_without_benchmarks_pays_nothing(project: Project) -> None:
+def test_an_ordinary_project_pays_nothing(project: Project) -> None:
     (project.path / "conftest.py").write_text(f"""
 import sys
 
