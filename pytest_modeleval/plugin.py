@@ -77,10 +77,17 @@ def pytest_pycollect_makeitem(
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A mistake in a benchmark is one sentence, not a traceback."""
     report = yield
     call = getattr(report, "call", None)
-    if call is not None and call.excinfo is not None and WRONG in collector.config.stash:
+    if call is None or call.excinfo is None:
+        return report
+    if WRONG in collector.config.stash:
         raise pytest.UsageError(collector.config.stash[WRONG])  # no benchmark's fault
+    if isinstance(call.excinfo.value, ModelevalError):
+        from pytest_modeleval.plain_text import shown
+
+        report.longrepr = shown(str(call.excinfo.value))
     return report
 
 

@@ -42,19 +42,6 @@ class Session:
 
     # ---------------------------------------------------------------- collection
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(
-        self,
-    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """A mistake in a benchmark is one sentence, not a traceback."""
-        report = yield
-        call = getattr(report, "call", None)
-        if call is not None and call.excinfo is not None:
-            error = call.excinfo.value
-            if isinstance(error, ModelevalError):
-                report.longrepr = shown(str(error))
-        return report
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         collection.complete(self.run, session)
