@@ -7,11 +7,11 @@ it always went. C-level writes (file descriptors) cannot be told apart and stay 
 
 from __future__ import annotations
 
-import io
 import logging
 import pdb
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any, cast
@@ -30,10 +30,10 @@ from pytest_modeleval.errors import UsageError
 from pytest_modeleval.recorder import Recorder, current
 
 
-class StreamRouter(io.TextIOBase):
-    """Stands in for `sys.stdout` or `sys.stderr`."""
+class StreamRouter:
+    """Stands in for `sys.stdout` or `sys.stderr`; `live` is shown what is captured as well."""
 
-    # pytest insists on its own CaptureIO where it captures without file descriptors.
+    # pytest asks whether a stream is of its own kind, others whether it is a text stream.
     __class__ = property(lambda self: type(self._stream))
 
     def __init__(self, stream: Any, name: str, live: Any = None) -> None:
@@ -50,32 +50,16 @@ class StreamRouter(io.TextIOBase):
             self._live.write(text)
         return len(text)
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         if current.get() is None:
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
-
-    # io.TextIOBase has these already, so __getattr__ is never asked for them.
-    encoding = property(lambda self: self._stream.encoding)
-    errors = property(lambda self: self._stream.errors)
-
-    def fileno(self) -> int:
-        return int(self._stream.fileno())
-
-    def isatty(self) -> bool:
-        return bool(self._stream.isatty())
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._stream.seek(offset, whence))
-
-    def truncate(self, size: int | None = None) -> int:
-        return int(self._stream.truncate(size))
-
-    def getvalue(self) -> Any:
-        """pytest's capture asks its in-memory files for this."""
-        return self._stream.getvalue()
 
 
 class LogRouter(logging.Handler):

@@ -15,7 +15,7 @@ from pytest_modeleval import benchmark
 @benchmark([{"id": f"s{n}", "input": str(n)} for n in range(64)])
 KIND test_crowd(sample, model):
     print(f"printed by {sample.id}.")
-    print(f"complained by {sample.id}.", file=sys.stderr)
+    sys.stderr.writelines(["complained ", f"by {sample.id}.\\n"])
     logging.getLogger("body").warning("logged by %s.", sample.id)
     warnings.warn(f"warned by {sample.id}.")
     AWAITmodel.chat(sample.input)
