@@ -1,5 +1,7 @@
 """Measure the tiny model: exact match on 1000 random problems of each length.
 
+One command, half a minute, prints the table of the README:
+
     python examples/tiny_model/evaluate.py
 """
 
