@@ -122,6 +122,7 @@ def complete(run: Run, session: pytest.Session) -> None:
             chosen[:] = [SampleItem.make(group, row) for row in group.rows]
     for group, chosen in samples.items():
         group.selected = len(chosen)
+        group.selected_gates = {item.gate.name for item in gates.get(group, ())}
     session.items[:] = _together(session.items, samples, gates)
 
 

@@ -53,6 +53,7 @@ class SampleGroup:
         self.timeout = timeout
         self.refusal: str | None = None
         self.selected = 0
+        self.selected_gates: set[str] = set()
         self.plan_sent = False
         self.setup_error: BaseException | None = None
         function: Callable[..., Any] = template.obj
@@ -79,8 +80,9 @@ class SampleGroup:
         """Where a sample stands among the planned ones."""
         return row if isinstance(self.rows, range) else bisect_left(self.rows, row)
 
+    @cached_property
     def plan(self) -> Plan:
-        """What this group sets out to do, in plain values."""
+        """What this group sets out to do, in plain values: settled when the run starts."""
         columns = {name: self._column(name) for gate in self.gates for name in gate.columns}
         return Plan(
             benchmark=self.name,
@@ -91,6 +93,7 @@ class SampleGroup:
             selected=self.selected,
             epochs=self.epochs,
             gates=list(self.gate_texts),
+            left_out=[gate.name for gate in self.gates if gate.name not in self.selected_gates],
             columns=columns,
             dataset_fingerprint=self.samples.dataset.fingerprint,
             refusal=self.refusal,

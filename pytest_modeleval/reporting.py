@@ -242,7 +242,7 @@ def _cut(text: str) -> str:
 
 def _attach(report: Any, item: SampleItem, results: list[SampleResult]) -> None:
     group = item.group
-    plan = None if group.plan_sent else group.plan()
+    plan = None if group.plan_sent else group.plan
     group.plan_sent = True
     started = report.start or time.time()
     report.modeleval = SampleReport(group.place_of(item.row), results, started, plan)

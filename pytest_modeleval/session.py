@@ -17,7 +17,7 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
 from pytest_modeleval.plain_text import shown
-from pytest_modeleval.progress import Progress
+from pytest_modeleval.progress import Progress, status
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
@@ -88,7 +88,7 @@ class Session:
             self.scoreboard.strict = self.run.strict
             for group in self.run.groups:
                 if group.selected:
-                    self.scoreboard.tally(group.plan())
+                    self.scoreboard.tally(group.plan)
             for alias, identity in self.run.identities().items():
                 self.scoreboard.know_model(alias, identity)
         for item in session.items:
@@ -125,6 +125,11 @@ class Session:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
+        if self.progress is not None:
+            if isinstance(item, (SampleItem, GateItem)):
+                self.progress.take_turn()
+            else:
+                self.progress.give_way()
         if isinstance(item, SampleItem):
             return reporting.run_protocol(self.run, item, nextitem)
         return None
@@ -151,7 +156,7 @@ class Session:
             elif call.when == "setup" and not report.passed:
                 reporting.complete_report(self.run, item, report, None)
         elif isinstance(item, GateItem) and call.when == "call":
-            tally = self.scoreboard.tally(item.group.plan())
+            tally = self.scoreboard.tally(item.group.plan)
             report.modeleval_gate = tally.records.get(item.gate.name)  # type: ignore[attr-defined]
         return report
 
@@ -175,19 +180,7 @@ class Session:
     def pytest_report_teststatus(
         self, report: Any, config: pytest.Config
     ) -> tuple[str, str, Any] | None:
-        outcome = getattr(report, "modeleval_outcome", None)
-        if outcome is None or hasattr(report, "wasxfail"):
-            return None
-        shown = self.progress is None or self.progress.verbose
-        if outcome == "right" and report.passed:
-            return ("passed", ".", "RIGHT") if shown else ("passed", "", "")
-        if outcome == "wrong" and report.passed:
-            return ("wrong", "w", ("WRONG", {"yellow": True})) if shown else ("wrong", "", "")
-        if outcome == "error" and report.passed:
-            return "errored", "e", ("ERRORED", {"red": True})
-        if outcome == "not_run":
-            return ("not run", "n", ("NOT RUN", {"yellow": True})) if shown else ("not run", "", "")
-        return None
+        return status(report, letters=self.progress is None or self.progress.letters)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
@@ -217,7 +210,7 @@ class Session:
         if self.is_worker:
             self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
                 {
-                    "plans": [asdict(group.plan()) for group in self.run.groups if group.selected]
+                    "plans": [asdict(group.plan) for group in self.run.groups if group.selected]
                     + [asdict(plan) for plan in self.run.missing],
                     "identities": {
                         alias: asdict(identity) for alias, identity in self.run.identities().items()

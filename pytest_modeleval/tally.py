@@ -28,8 +28,9 @@ class Plan:
     """What a benchmark sets out to do with one model: plain values, so that a worker can send it.
 
     `columns` holds, for each planned sample, the metadata that gates slice by. `selected` is how
-    many of the planned samples were asked for. `refusal` says why none can run; a benchmark whose
-    dataset is not at hand has no samples, and is `skipped` where that was allowed.
+    many of the planned samples were asked for, `left_out` names the gates that were not. `refusal`
+    says why none can run; a benchmark whose dataset is not at hand has no samples, and is `skipped`
+    where that was allowed.
     """
 
     benchmark: str
@@ -40,6 +41,7 @@ class Plan:
     selected: int
     epochs: int
     gates: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
     model_identity: dict[str, Any] = field(default_factory=dict)
     dataset_fingerprint: str | None = None
@@ -97,6 +99,8 @@ class Tally:
             record = not_judged(
                 gate, f"{missing} of the {self.plan.samples} planned samples were not selected"
             )
+        elif gate.name in self.plan.left_out:
+            record = not_judged(gate, "the gate was not selected")
         else:
             record = judge(gate, self.table)
         self.records[gate.name] = record

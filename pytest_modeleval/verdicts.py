@@ -22,7 +22,7 @@ class GateFailed(AssertionError):
 def run_gate(item: GateItem) -> None:
     """The body of a gate's item, in a run of one process."""
     scoreboard = item.config.stash[SCOREBOARD]
-    tally = scoreboard.tally(item.group.plan())
+    tally = scoreboard.tally(item.group.plan)
     record = tally.judge(item.gate)
     for name, value in properties(record):
         item.user_properties.append((name, value))
@@ -51,7 +51,8 @@ def publish(session: pytest.Session, scoreboard: Scoreboard) -> None:
     for tally in scoreboard.tallies:
         for gate in tally.gates:
             # A dataset that is not at hand has an item of its own, which said so already.
-            if gate.name not in tally.records and tally.plan.samples:
+            known = gate.name in tally.records or gate.name in tally.plan.left_out
+            if not known and tally.plan.samples:
                 publish_gate(session, tally, gate)
 
 
