@@ -189,7 +189,9 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
         _attach(report, item, _unrun(item, outcome, message))
         return
     results = results_of(body, run.worker)
+    report.start = body.recorders[0].started_at  # when it ran, not when it was waited for
     report.duration = sum(recorder.duration for recorder in body.recorders)
+    report.stop = report.start + report.duration
     _attach(report, item, results)
     if results:
         report.user_properties.extend(results[0].scores.items())
@@ -201,6 +203,8 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
         report.modeleval_explanation = explain(body.exception)
         report.outcome = "passed"
     item.body = None
+    for recorder in body.recorders:
+        recorder.exception = None  # its traceback leads back here: a circle that would linger
 
 
 def _show_wrong(run: Run, item: SampleItem, report: Any, body: Body) -> None:
