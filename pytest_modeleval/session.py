@@ -15,6 +15,7 @@ from pytest_modeleval import collection, reporting, verdicts
 from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
+from pytest_modeleval.garbage import rare_collections
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.progress import Progress, status
@@ -70,7 +71,7 @@ class Session:
             if self.run.inline or self.run.lookahead is None:
                 result = yield
             else:
-                with self.run.routing():
+                with rare_collections(), self.run.routing():
                     result = yield
             complete = not (session.shouldstop or session.shouldfail)
             return result
@@ -153,6 +154,8 @@ class Session:
         if isinstance(item, SampleItem):
             if call.when == "call":
                 reporting.complete_report(self.run, item, report, item.body)
+                if report.passed:
+                    call.excinfo = None  # a wrong answer is no failure that --pdb stops for
             elif call.when == "setup" and not report.passed:
                 reporting.complete_report(self.run, item, report, None)
         elif isinstance(item, GateItem) and call.when == "call":
