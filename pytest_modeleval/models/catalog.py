@@ -106,9 +106,8 @@ def by_alias(specs: Sequence[ModelSpec]) -> dict[str, ModelSpec]:
             _safe(f"{spec.backend}_{spec.name}"),
             *(f"{spec.alias}-{number}" for number in range(2, len(specs) + 2)),
         ]
-        if count[spec.alias] == 1:
-            names.insert(0, spec.alias)
-        alias = next(name for name in names if name not in found and count[name] < 2)
+        free = (name for name in names if name not in found and name not in count)
+        alias = spec.alias if count[spec.alias] == 1 else next(free)
         found[alias] = replace(spec, alias=alias)
     return found
 

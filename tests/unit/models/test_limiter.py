@@ -1,0 +1,65 @@
+"""How many requests an endpoint is given at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pytest_modeleval.models.limiter import Limiter
+
+
+def test_never_more_than_the_limit_in_the_order_they_came() -> None:
+    async def main() -> None:
+        limiter = Limiter(3)
+        order: list[int] = []
+        peak = 0
+
+        async def request(number: int) -> None:
+            nonlocal peak
+            async with limiter:
+                order.append(number)
+                peak = max(peak, limiter.in_flight)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(request(number) for number in range(20)))
+        assert order == list(range(20))
+        assert peak == 3
+        assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+    asyncio.run(main())
+
+
+def test_a_request_that_fails_gives_its_place_back() -> None:
+    async def main() -> None:
+        limiter = Limiter(1)
+        with pytest.raises(ValueError, match="lost"):
+            async with limiter:
+                assert limiter.full
+                raise ValueError("lost")
+        assert not limiter.full
+        async with limiter:
+            assert limiter.in_flight == 1
+
+    asyncio.run(main())
+
+
+def test_a_request_that_is_given_up_while_it_waits_takes_no_place() -> None:
+    async def main() -> None:
+        limiter = Limiter(1)
+
+        async def request() -> None:
+            async with limiter:
+                await asyncio.Event().wait()
+
+        first, second = asyncio.create_task(request()), asyncio.create_task(request())
+        await asyncio.sleep(0)
+        assert (limiter.in_flight, limiter.waiting) == (1, 1)
+        second.cancel()
+        await asyncio.wait([second])
+        assert (limiter.in_flight, limiter.waiting) == (1, 0)
+        first.cancel()
+        await asyncio.wait([first])
+        assert (limiter.in_flight, limiter.full) == (0, False)
+
+    asyncio.run(main())
