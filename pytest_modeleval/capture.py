@@ -145,14 +145,12 @@ class OutputRouting:
 
     def _route_logs(self) -> None:
         plugin = self._plugins.getplugin("logging-plugin")
-        level = None
         if plugin is not None:
-            level = plugin.log_level
             self._handlers = [plugin.caplog_handler, plugin.report_handler]
         for handler in self._handlers:
             handler.addFilter(_belongs_to_no_body)
-        self._logs.enter_context(catching_logs(LogRouter(), level))
-        self._logs.enter_context(catching_logs(CaplogRouter(), level))
+        self._logs.enter_context(catching_logs(LogRouter()))
+        self._logs.enter_context(catching_logs(CaplogRouter()))
 
     def _route_warnings(self) -> None:
         # Every warning passes here; `catch_warnings` does not touch this name.

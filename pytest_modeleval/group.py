@@ -123,6 +123,7 @@ class SampleGroup:
 
     def _forget_arguments(self) -> None:
         self.arguments = None
+        self.template._initrequest()  # so that the next time, if any, sets everything up anew
 
     def ready(self) -> bool:
         """Whether bodies may start before their turn: only if each fixture they need has its value

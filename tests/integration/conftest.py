@@ -17,7 +17,7 @@ HOOK = """
 import json
 from dataclasses import asdict
 from pytest_modeleval.models.catalog import BackendEntry
-from probe_backend import Probe
+from probe_backend import PATIENCE, Probe
 
 class Backend(Probe):
     '''Answers with what it was asked.'''

@@ -45,6 +45,12 @@ def test_bodies_run_elsewhere_otherwise(project: Project, kind: str, wait: str) 
     assert result.stdout.str().count("main thread: False") == 3
 
 
+@KINDS
+def test_with_pdb_all_bodies_run_in_the_main_thread(project: Project, kind: str, wait: str) -> None:
+    project.file(where(kind, wait))
+    assert project.run("-s", "--pdb").stdout.str().count("main thread: True") == 3
+
+
 def test_two_node_ids_are_no_debugging(project: Project) -> None:
     project.file(where("async def", "(await "))
     result = project.run("test_it.py::test_it[s0]", "test_it.py::test_it[s1]", "-s")

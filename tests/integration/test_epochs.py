@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -77,6 +78,31 @@ async def test_it(sample, tmp_path):
     (benchmark,) = project.results["benchmarks"]
     assert benchmark["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
     assert [each["epoch"] for each in benchmark["errors"]] == [1]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.TaskGroup came with Python 3.11")
+def test_a_timeout_does_not_cancel_the_next_epoch(project: Project) -> None:
+    project.file("""
+import asyncio
+from pytest_modeleval import benchmark
+
+async def fail():
+    raise KeyError("in a group")
+
+@benchmark([{"id": "s0", "input": ""}], epochs=2, timeout=0.2)
+async def test_it(sample):
+    if sample.epoch == 0:
+        await asyncio.Event().wait()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+    except ExceptionGroup:
+        pass
+    await asyncio.sleep(0)
+""")
+    project.run()
+    (benchmark,) = project.results["benchmarks"]
+    assert [each["epoch"] for each in benchmark["errors"]] == [0]
 
 
 def test_resources_are_closed_after_every_epoch(project: Project) -> None:

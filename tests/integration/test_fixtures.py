@@ -67,6 +67,37 @@ def test_b(sample, thing):
     assert events(project) == ["up", *"aaaa", *between, *"bbbb", "down"]
 
 
+def test_a_fixture_is_fresh_when_its_benchmark_comes_back(project: Project) -> None:
+    project.conftest("""
+import pytest
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_finish(session):
+    yield
+    session.items.sort(key=lambda item: item.name[-3:])
+""")
+    project.file(f"""{NOTE}
+@pytest.fixture
+def connection():
+    state = {{"open": True}}
+    yield state
+    state["open"] = False
+
+{SAMPLES}
+async def test_a(sample, connection):
+    note("a")
+    assert connection["open"]
+
+{SAMPLES}
+async def test_b(sample, connection):
+    note("b")
+    assert connection["open"]
+""")
+    project.run()
+    assert events(project) == [*"ab" * 4]
+    assert {each["samples"]["right"] for each in project.results["benchmarks"]} == {4}
+
+
 def test_autouse_and_usefixtures(project: Project) -> None:
     project.file(f"""{NOTE}
 @pytest.fixture(autouse=True)

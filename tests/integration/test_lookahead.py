@@ -139,6 +139,20 @@ def test_no_more_bodies_run_than_keep_the_model_busy(project: Project) -> None:
     assert peak_of_bodies(project, "await model.chat(sample.input)") < 4 * 2
 
 
+def test_a_finished_body_is_reported_at_once(project: Project) -> None:
+    project.conftest("""
+from pytest_modeleval import lookahead, watchdog
+
+def look(*arguments):
+    raise AssertionError("waited for a whole pulse")
+
+lookahead.PULSE = PATIENCE
+watchdog.Watchdog.look = look
+""")
+    project.file(benchmark(4))
+    assert project.run().ret == 0
+
+
 def test_a_body_may_ask_several_times(project: Project) -> None:
     project.conftest("""
 class Backend(Probe):

@@ -160,6 +160,32 @@ class Backend(Probe):
     assert project.samples == {"planned": 6, "right": 2, "wrong": 3, "error": 1}
 
 
+def test_a_rerun_has_fresh_fixtures(project: Project) -> None:
+    use(project, "pytest_rerunfailures")
+    project.file("""
+import pytest
+from pytest_modeleval import benchmark
+
+tries = []
+
+@pytest.fixture
+def connection():
+    state = {"open": True}
+    yield state
+    state["open"] = False
+
+@benchmark([{"id": f"s{n}", "input": ""} for n in range(2)])
+async def test_it(sample, connection):
+    assert connection["open"]
+    if sample.id == "s1":
+        tries.append(1)
+        if len(tries) < 2:
+            raise ConnectionError
+""")
+    assert project.run("--reruns=1").ret == 0
+    assert project.samples == {"planned": 2, "right": 2}
+
+
 def test_randomly_keeps_a_benchmark_together(project: Project) -> None:
     use(project, "pytest_randomly")
     project.file(
@@ -212,6 +238,27 @@ def test_everything_at_once(project: Project, monkeypatch: pytest.MonkeyPatch) -
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] == 3
     assert result.parseoutcomes()["wrong"] == 3
+
+
+def test_a_plugin_that_makes_reports_sees_every_sample(project: Project) -> None:
+    project.conftest("""
+import pytest
+
+calls = []
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call":
+        calls.append(item.name)
+    return report
+
+def pytest_unconfigure():
+    print("calls", sorted(calls))
+""")
+    project.file(ARITHMETIC)
+    seen = [f"test_sums[s{n}]" for n in range(6)]
+    assert f"calls {seen}" in project.run("-s").stdout.str()
 
 
 def test_a_plugin_that_watches_each_phase_sees_every_sample(project: Project) -> None:

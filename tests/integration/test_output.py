@@ -196,6 +196,40 @@ async def test_it(sample, model):
     assert ("printed by s1." in failure_of(result, "s1")) == (capture != "no")
 
 
+def test_bodies_leave_nothing_with_the_ordinary_test_that_runs_meanwhile(
+    project: Project,
+) -> None:
+    project.file("""
+import logging, threading, warnings
+from pytest_modeleval import benchmark
+
+begun, told = threading.Event(), threading.Event()
+
+@benchmark([{"id": "a0", "input": ""}])
+async def test_a(sample):
+    pass
+
+def test_meanwhile(caplog, recwarn):
+    begun.set()
+    assert told.wait(10)
+    assert caplog.messages == [] and len(recwarn) == 0
+    assert 0, "shown"
+
+@benchmark([{"id": "b0", "input": ""}])
+def test_b(sample):
+    assert begun.wait(10)
+    print("%s by b0." % "printed")
+    logging.getLogger("body").warning("%s by b0.", "logged")
+    warnings.warn("warned by b0.")
+    told.set()
+""")
+    result = project.run()
+    result.assert_outcomes(passed=2, failed=1, warnings=1)
+    shown, _, _ = result.stdout.str().partition("= warnings summary =")
+    assert "AssertionError: shown" in shown
+    assert "by b0." not in shown
+
+
 def test_output_of_ordinary_tests_is_still_theirs(project: Project) -> None:
     project.file("""
 from pytest_modeleval import benchmark
