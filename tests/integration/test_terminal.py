@@ -65,6 +65,7 @@ class TestLive:
         )
         assert any("left" in each for each in live)
         assert "...." not in seen
+        assert "test_it.py" not in seen.partition("= benchmarks =")[0]
         assert "accuracy" in seen.rpartition(live[-1])[2]
 
     def test_it_never_wraps(self, project: Project) -> None:

@@ -84,3 +84,4 @@ def test_stopping_at_the_first_failure(project: Project) -> None:
     assert result.ret == pytest.ExitCode.INTERRUPTED, "as xdist has it"
     assert project.results["complete"] is False
     result.stdout.fnmatch_lines(["verdict: failed (the run is incomplete)"])
+    result.stdout.no_fnmatch_line("FAILED *gate:*")  # as alone: it was not their turn
