@@ -161,9 +161,29 @@ class OutputRouting:
             if recorder is None:
                 show(message)
             else:
-                recorder.warnings.append(message)
+                (recorder.catching or [recorder.warnings])[-1].append(message)
 
         self._patches.setattr(warnings, "_showwarnmsg", route)
+        self._keep_caught_warnings_apart()
+
+    def _keep_caught_warnings_apart(self) -> None:
+        """`pytest.warns` and `catch_warnings(record=True)` in a body see that body's warnings."""
+        catch: Any = warnings.catch_warnings
+        enter, leave = catch.__enter__, catch.__exit__
+
+        def enter_in_body(self: Any) -> Any:
+            log = enter(self)
+            if log is not None and (recorder := current.get()) is not None:
+                recorder.catching.append(log)
+            return log
+
+        def leave_in_body(self: Any, *error: Any) -> None:
+            if self._record and (recorder := current.get()) is not None:
+                recorder.catching.pop()
+            leave(self, *error)
+
+        self._patches.setattr(catch, "__enter__", enter_in_body)
+        self._patches.setattr(catch, "__exit__", leave_in_body)
 
     def _refuse_debuggers(self) -> None:
         for owner, name in ((sys, "breakpointhook"), (pdb, "set_trace")):

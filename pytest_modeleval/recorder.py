@@ -37,6 +37,7 @@ class Recorder:
     stderr: list[str] = field(default_factory=list)
     log: list[logging.LogRecord] = field(default_factory=list)
     caplog: logging.Handler | None = None
+    catching: list[list[warnings.WarningMessage]] = field(default_factory=list)
     warnings: list[warnings.WarningMessage] = field(default_factory=list)
     exception: BaseException | None = None
     timed_out: bool = False

@@ -83,6 +83,31 @@ async def test_it(sample):
     assert project.errors == {"s1": "UserWarning: mind the gap"}
 
 
+@pytest.mark.parametrize("kind, wait", [("async def", "await "), ("def", "")])
+def test_a_body_may_expect_warnings_of_its_own(project: Project, kind: str, wait: str) -> None:
+    project.conftest("""
+class Backend(Probe):
+    async def reply(self, text, number):
+        await self.until(lambda: self.peak == 6)
+        return text
+""")
+    project.file(f"""
+import warnings
+import pytest
+from pytest_modeleval import benchmark
+
+@benchmark([{{"id": f"s{{n}}", "input": str(n)}} for n in range(6)])
+{kind} test_it(sample, model):
+    with pytest.warns(UserWarning) as caught:
+        {wait}model.chat(sample.input)
+        warnings.warn(f"by {{sample.id}}")
+        if sample.id == "s3":
+            assert len(caught) == 1
+    assert [str(each.message) for each in caught] == [f"by {{sample.id}}"]
+""")
+    project.run("--modeleval-wrong=fail").assert_outcomes(passed=6)
+
+
 def test_a_traceback_ends_in_the_authors_line_with_assertion_detail(project: Project) -> None:
     project.file("""
 from pytest_modeleval import benchmark
