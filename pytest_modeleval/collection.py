@@ -21,16 +21,21 @@ from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.recorder import BUILT_IN_METRICS
 from pytest_modeleval.run import Run
 
-GLOBAL_OUTPUT = {
-    "capfd": "what a body prints is captured for its own sample anyway",
-    "capfdbinary": "what a body prints is captured for its own sample anyway",
-    "capsys": "what a body prints is captured for its own sample anyway",
-    "capsysbinary": "what a body prints is captured for its own sample anyway",
-    "capteesys": "what a body prints is captured for its own sample anyway",
+_CAPTURED = "what a body prints is captured for its own sample anyway"
+_SCORE = "record a metric of the sample with score(name, value) instead"
+REFUSED_FIXTURES = {
+    "capfd": _CAPTURED,
+    "capfdbinary": _CAPTURED,
+    "capsys": _CAPTURED,
+    "capsysbinary": _CAPTURED,
+    "capteesys": _CAPTURED,
     "monkeypatch": "patch in a module- or session-scoped fixture instead",
-    "recwarn": "use pytest.warns in an ordinary test instead",
+    "record_property": _SCORE,
+    "record_xml_attribute": _SCORE,
+    "recwarn": "use pytest.warns instead",
+    "subtests": _SCORE,
 }
-"""Fixtures that change the whole process, while many bodies run in it at once."""
+"""Fixtures that change the whole process or speak of one test, while many bodies run at once."""
 
 
 def expand(
@@ -210,11 +215,11 @@ def _check_body(template: pytest.Function) -> None:
         raise UsageError(f"benchmark {name} has a yield in it: a body runs once, from end to end")
     if "sample" not in arguments:
         raise UsageError(f"benchmark {name} must take `sample`: def {name}(sample, model)")
-    for fixture, instead in GLOBAL_OUTPUT.items():
+    for fixture, instead in REFUSED_FIXTURES.items():
         if fixture in arguments:
             raise UsageError(
-                f"benchmark {name} asks for {fixture}, which changes the whole process, but many "
-                f"bodies run at once: {instead}"
+                f"benchmark {name} asks for {fixture}, which is made for one test at a time, but "
+                f"many bodies run at once: {instead}"
             )
     for fixture, definitions in template._fixtureinfo.name2fixturedefs.items():
         if fixture != "sample" and any("sample" in each.argnames for each in definitions):

@@ -267,12 +267,14 @@ async def test_it(sample, caplog):
     assert "use --log-level" in project.errors["s0"]
 
 
-@pytest.mark.parametrize("fixture", ["capsys", "capfd", "monkeypatch", "recwarn"])
-def test_fixtures_that_change_the_process_are_refused(project: Project, fixture: str) -> None:
+@pytest.mark.parametrize("fixture", ["capsys", "capfd", "monkeypatch", "recwarn", "subtests"])
+def test_fixtures_for_one_test_at_a_time_are_refused(project: Project, fixture: str) -> None:
     project.file(f"{NOTE}\n{SAMPLES}\nasync def test_it(sample, {fixture}): pass")
     result = project.run()
     assert result.ret == 2
-    result.stdout.fnmatch_lines([f"*test_it asks for {fixture}, which changes the whole process*"])
+    result.stdout.fnmatch_lines(
+        [f"*test_it asks for {fixture}, which is made for one test at a time*"]
+    )
     assert "Traceback" not in result.stdout.str()
 
 
