@@ -211,3 +211,8 @@ def sections_of(recorder: Recorder, formatter: logging.Formatter) -> list[tuple[
         lines = [formatter.format(record) for record in recorder.log]
         found.append(("Captured log call", "\n".join(lines)))
     return found
+
+
+def log_formatter(config: pytest.Config) -> logging.Formatter:
+    plugin = config.pluginmanager.getplugin("logging-plugin")
+    return plugin.formatter if plugin else logging.Formatter("%(levelname)s %(name)s %(message)s")

@@ -8,11 +8,9 @@ item, and `run_in_pytest_protocol` hands it the body. Both ways end in `complete
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -25,7 +23,7 @@ from pytest_modeleval.items import SampleItem
 from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.results.record import Outcome, SampleResult
 from pytest_modeleval.stash import RUN
-from pytest_modeleval.tally import Plan, sample_outcome
+from pytest_modeleval.tally import SampleReport, sample_outcome
 
 if TYPE_CHECKING:
     from pytest_modeleval.run import Run
@@ -34,20 +32,6 @@ MOST_SHOWN = 20_000
 """Characters of a prompt or a reply that are printed on a miss."""
 
 When = Literal["setup", "call", "teardown"]
-
-
-@dataclass(slots=True)
-class SampleReport:
-    """What a test report carries to the process that counts: `report.modeleval`.
-
-    `row` is the sample's place among the planned ones; the first report of a group in each process
-    brings the group's plan along.
-    """
-
-    row: int
-    results: list[SampleResult]
-    started: float
-    plan: Plan | None = None
 
 
 def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bool | None:
@@ -321,8 +305,3 @@ def _reason(report: pytest.TestReport) -> str:
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message if crash is not None else report.longrepr)
-
-
-def log_formatter(config: pytest.Config) -> logging.Formatter:
-    plugin = config.pluginmanager.getplugin("logging-plugin")
-    return plugin.formatter if plugin else logging.Formatter("%(levelname)s %(name)s %(message)s")

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pytest_modeleval.asked import Asked
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
-from pytest_modeleval.capture import OutputRouting
+from pytest_modeleval.capture import OutputRouting, log_formatter
 from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.errors import ModelevalError
@@ -26,7 +27,6 @@ from pytest_modeleval.models.protocol import Identity
 from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
-from pytest_modeleval.reporting import log_formatter
 from pytest_modeleval.tally import Plan
 
 OWN_MODULES = ("_pytest.", "xdist.", "pytest_modeleval.")
@@ -36,8 +36,6 @@ class Run:
     """The state of this process's part of an evaluation, from collection to the end."""
 
     def __init__(self, config: pytest.Config, settings: RunConfig) -> None:
-        from pytest_modeleval.collection import Asked
-
         self.config = config
         self.settings = settings
         self.asked = Asked(config)

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.results.command import without_secrets
 from pytest_modeleval.results.record import BenchmarkResult, RunResult
-from pytest_modeleval.tally import Plan, Tally, sample_outcome, sentence
+from pytest_modeleval.tally import Plan, SampleReport, Tally, sample_outcome, sentence
 
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_modeleval.reporting import SampleReport
     from pytest_modeleval.results.files import ResultFiles
 
 

@@ -22,7 +22,7 @@ from pytest_modeleval.progress import Progress, status
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
-from pytest_modeleval.tally import Plan
+from pytest_modeleval.tally import Plan, SampleReport
 
 
 class Session:
@@ -246,9 +246,9 @@ class Session:
             show_results(terminalreporter, self.scoreboard)
 
 
-def _sample_report(values: dict[str, Any]) -> reporting.SampleReport:
+def _sample_report(values: dict[str, Any]) -> SampleReport:
     plan = values["plan"]
-    return reporting.SampleReport(
+    return SampleReport(
         values["row"],
         [
             SampleResult(**{**result, "calls": [Call(**call) for call in result["calls"]]})

@@ -49,6 +49,20 @@ class Plan:
     skipped: bool = False
 
 
+@dataclass(slots=True)
+class SampleReport:
+    """What a test report carries to the process that counts: `report.modeleval`.
+
+    `row` is the sample's place among the planned ones; the first report of a group in each process
+    brings the group's plan along.
+    """
+
+    row: int
+    results: list[SampleResult]
+    started: float
+    plan: Plan | None = None
+
+
 class Tally:
     """Counts, metrics and gates of one benchmark with one model. `row` counts planned samples."""
 

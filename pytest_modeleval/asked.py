@@ -1,0 +1,33 @@
+"""What the command line asks for by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+class Asked:
+    """The items that the command line names by their full node ids."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._parts: dict[tuple[Path, str], set[str]] = {}
+        self._whole: list[Path] = []
+        self.count = 0
+        for argument in config.args:
+            path, _, names = argument.partition("::")
+            name, bracket, part = names.partition("[")
+            place = (config.invocation_params.dir / path).resolve()
+            if bracket:
+                self.count += 1
+                self._parts.setdefault((place, name), set()).add(part.removesuffix("]"))
+            else:
+                self._whole.append(place)
+
+    def named(self, template: pytest.Function) -> set[str] | None:
+        """What stands in brackets for this function; None where it is wanted whole."""
+        path = template.path
+        names = template.nodeid.partition("[")[0].partition("::")[2]
+        if any(path == whole or whole in path.parents for whole in self._whole):
+            return None
+        return self._parts.get((path, names))
