@@ -19,7 +19,7 @@ from pytest_modeleval.results.details_schema import DETAILS_SCHEMA, details_batc
 from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.run_folder import replacing, writing
 
-MERGED_BYTES = 8_000_000
+MERGED_BYTES = 2_000_000
 """Rows out of order are sorted in memory by about so many bytes at a time."""
 
 MAX_WINDOWS = 200
