@@ -65,13 +65,13 @@ def test_each_epoch_has_its_own_time_and_folder(project: Project) -> None:
 import asyncio
 from pytest_modeleval import benchmark
 
-@benchmark([{"id": "s0", "input": ""}], epochs=3, timeout=0.3)
+@benchmark([{"id": "s0", "input": ""}], epochs=3, timeout=0.8)
 async def test_it(sample, tmp_path):
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
     if sample.epoch == 1:
         await asyncio.Event().wait()
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.4)
 """)
     project.run("--modeleval-wrong=fail", "--max-errors=1")
     assert project.samples == {"planned": 1, "error": 1}

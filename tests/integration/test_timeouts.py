@@ -26,7 +26,7 @@ def test_an_async_body_that_takes_too_long_is_an_error(project: Project) -> None
 import asyncio
 from pytest_modeleval import benchmark
 
-@{SAMPLES}, timeout=0.2)
+@{SAMPLES}, timeout=0.5)
 async def test_it(sample, model):
     await model.chat(sample.input)
     try:
@@ -38,8 +38,8 @@ async def test_it(sample, model):
     result = project.run()
     assert result.ret == 1
     assert project.samples == {"planned": 4, "right": 3, "error": 1}
-    assert project.errors == {"s1": "the body took longer than the 0.2 s that a sample is given"}
-    result.stdout.fnmatch_lines(["*the body took longer than the 0.2 s*", "*s1 cleaned up*"])
+    assert project.errors == {"s1": "the body took longer than the 0.5 s that a sample is given"}
+    result.stdout.fnmatch_lines(["*the body took longer than the 0.5 s*", "*s1 cleaned up*"])
     assert "pytest_modeleval/body.py" not in result.stdout.str()
 
 
@@ -61,7 +61,7 @@ from pytest_modeleval import benchmark
 {kind} test_it(sample, model):
     {wait}model.chat(sample.input)
 """)
-        assert project.run("--sample-timeout=0.3s", "--concurrency=2").ret == 1
+        assert project.run("--sample-timeout=0.6s", "--concurrency=2").ret == 1
         assert project.samples == {"planned": 4, "right": 3, "error": 1}
         assert sorted(project.probe["answered"]) == ["0", "1", "2", "3"]
 
@@ -91,7 +91,7 @@ def test_an_abandoned_thread_is_named_and_the_process_ends(project: Project) -> 
 import threading
 from pytest_modeleval import benchmark
 
-@{SAMPLES}, timeout=0.2)
+@{SAMPLES}, timeout=0.5)
 def test_it(sample):
     if sample.id == "s1":
         threading.Event().wait()
@@ -108,7 +108,7 @@ def test_a_body_that_blocks_the_loop_is_named_and_the_run_ends(project: Project)
 import threading
 from pytest_modeleval import benchmark
 
-@{SAMPLES}, timeout=0.2)
+@{SAMPLES}, timeout=0.5)
 async def test_it(sample):
     if sample.id == "s1":
         threading.Event().wait()
