@@ -119,6 +119,7 @@ def complete(run: Run, session: pytest.Session) -> None:
         elif isinstance(item, GateItem):
             gates.setdefault(item.group, []).append(item)
     for group, own in gates.items():
+        own.sort(key=lambda item: item.group.gates.index(item.gate))
         chosen = samples[group]
         if len(chosen) < len(group.rows) and (
             not chosen or session.config.getoption("lf", False) or _named(run, own)
