@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from _pytest._code import ExceptionInfo
 from _pytest.runner import check_interactive_exception, get_reraise_exceptions
+from _pytest.skipping import xfailed_key
 
 from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_result
 from pytest_modeleval.capture import sections_of
+from pytest_modeleval.comparisons import shorten_comparisons
 from pytest_modeleval.items import SampleItem
 from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.results.record import Outcome, SampleResult
@@ -42,6 +44,8 @@ def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bo
         return None
     ihook, node_id, location = group.ihook, item.nodeid, item.location
     ihook.pytest_runtest_logstart(nodeid=node_id, location=location)
+    if run.first_lines_only:
+        shorten_comparisons()
     called = None
     if group.refusal is not None:
         _report_refused(run, item, group.refusal)
@@ -165,12 +169,17 @@ def _take(run: Run, item: SampleItem) -> Body:
     return body
 
 
+def complete_unrun(item: SampleItem, report: Any, call: pytest.CallInfo[None]) -> None:
+    """Give a report of a set-up that failed or was skipped the result of its sample."""
+    expected = call.excinfo is not None and isinstance(call.excinfo.value, pytest.xfail.Exception)
+    outcome: Outcome = "skipped" if report.skipped or expected else "error"
+    _attach(report, item, _unrun(item, outcome, _reason(report)))
+
+
 def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) -> None:
     """Say on the report what became of the sample, and give it the sample's results."""
     if body is None:
-        outcome: Any = "skipped" if report.skipped else "error"
-        message = _reason(report)
-        _attach(report, item, _unrun(item, outcome, message))
+        _attach(report, item, _unrun(item, "error", _reason(report)))
         return
     results = results_of(body, run.worker)
     report.start = body.recorders[0].started_at  # when it ran, not when it was waited for
@@ -181,7 +190,7 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
         report.user_properties.extend(results[0].scores.items())
         if run.plain_protocol or not item.group.runs_plainly:
             item.user_properties.extend(report.user_properties)  # for pytest's teardown report
-    if report.modeleval_outcome == "wrong" and not hasattr(report, "wasxfail"):
+    if report.modeleval_outcome == "wrong" and not _xfails(item, body.exception):
         _show_wrong(run, item, report, body)
     elif report.modeleval_outcome == "error" and run.errors_are_counted:
         report.modeleval_explanation = explain(body.exception)
@@ -189,6 +198,12 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
     item.body = None
     for recorder in body.recorders:
         recorder.exception = None  # its traceback leads back here: a circle that would linger
+
+
+def _xfails(item: SampleItem, error: BaseException | None) -> bool:
+    """Whether pytest itself will call this failure expected, once we have handed it on."""
+    marked = "stash" in item.__dict__ and item.stash.get(xfailed_key, None) is not None
+    return marked or isinstance(error, pytest.xfail.Exception)
 
 
 def _show_wrong(run: Run, item: SampleItem, report: Any, body: Body) -> None:

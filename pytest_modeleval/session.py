@@ -146,10 +146,11 @@ class Session:
 
     # ---------------------------------------------------------------- reports
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Innermost, so that other plugins see a wrong sample as the run reports it."""
         report = yield
         if isinstance(item, SampleItem):
             if call.when == "call":
@@ -157,7 +158,7 @@ class Session:
                 if report.passed:
                     call.excinfo = None  # a wrong answer is no failure that --pdb stops for
             elif call.when == "setup" and not report.passed:
-                reporting.complete_report(self.run, item, report, None)
+                reporting.complete_unrun(item, report, call)
         elif isinstance(item, GateItem) and call.when == "call":
             tally = self.scoreboard.tally(item.group.plan)
             report.modeleval_gate = tally.records.get(item.gate.name)  # type: ignore[attr-defined]

@@ -282,3 +282,22 @@ def pytest_unconfigure():
     result = project.run("-s")
     result.stdout.fnmatch_lines(["seen 18 *'call', 'setup', 'teardown'*"])
     assert project.samples == {"planned": 6, "right": 3, "wrong": 3}
+
+
+def test_hooks_of_others_see_a_wrong_sample_as_the_run_reports_it(project: Project) -> None:
+    project.conftest(
+        """
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        with open("seen.txt", "a") as file:
+            file.write(f"{report.outcome}\\n")
+    return report
+"""
+    )
+    project.file(ARITHMETIC)
+    project.run()
+    assert (project.path / "seen.txt").read_text().split() == ["passed"] * 6
