@@ -87,6 +87,16 @@ class Run:
     def wrong_passes(self) -> bool:
         return self.settings.wrong == "pass" and self._strict is None
 
+    @cached_property
+    def first_lines_only(self) -> bool:
+        """Whether no more than the first line of a failing assert is shown, in pytest's words."""
+        return (
+            self.wrong_passes
+            and not self.others_make_reports
+            and self.config.get_verbosity(pytest.Config.VERBOSITY_ASSERTIONS) < 2
+            and len(self.config.hook.pytest_assertrepr_compare.get_hookimpls()) == 1
+        )
+
     @property
     def errors_are_counted(self) -> bool:
         """With --max-errors an error does not fail the run by itself."""
