@@ -29,7 +29,8 @@ from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.tally import Plan
 
-OWN_MODULES = ("_pytest.", "xdist.", "pytest_modeleval.")
+HARMLESS = ("_pytest.", "xdist.", "pytest_modeleval.", "_hypothesis_pytestplugin")
+"""Modules whose hooks round a test ask nothing of a sample."""
 
 
 class Run:
@@ -251,7 +252,7 @@ class Run:
 
     def _others_implement(self, *names: str) -> bool:
         return any(
-            not _module_of(implementation.plugin).startswith(OWN_MODULES)
+            not _module_of(implementation.plugin).startswith(HARMLESS)
             for name in names
             for implementation in getattr(self.config.hook, name).get_hookimpls()
         )

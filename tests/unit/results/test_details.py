@@ -91,6 +91,7 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
                 "latency_s": 0.25,
                 "attempts": 1,
                 "cached": False,
+                "step": None,
             }
         ],
     }
