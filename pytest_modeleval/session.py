@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_modeleval import collection, reporting, verdicts
+from pytest_modeleval.comparisons import explained_comparisons
 from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
@@ -71,7 +72,8 @@ class Session:
             if self.run.inline or self.run.lookahead is None:
                 result = yield
             else:
-                with rare_collections(), self.run.routing():
+                explained = explained_comparisons(self.config)
+                with rare_collections(), self.run.routing(), explained:
                     result = yield
             complete = not (session.shouldstop or session.shouldfail)
             return result
