@@ -71,6 +71,7 @@ class SampleGroup:
         # what a wrong sample left.
         template.stash[tmppath_result_key] = {"call": False}
         self.arguments: dict[str, Any] | None = None
+        self.is_set_up = False
 
     def item_name(self, row: int) -> str:
         """The part of a node id in brackets."""
@@ -119,10 +120,13 @@ class SampleGroup:
         values = self.template.funcargs
         self.arguments = {name: values[name] for name in self.body_arguments}
         self._fit_to_function()
+        self.is_set_up = True
         self.template.addfinalizer(self._forget_arguments)
 
     def _forget_arguments(self) -> None:
+        """An xdist worker may be given samples of the group once more, later."""
         self.arguments = None
+        self.is_set_up = False
         self.template._initrequest()  # so that the next time, if any, sets everything up anew
 
     def ready(self) -> bool:

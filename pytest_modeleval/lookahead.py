@@ -49,6 +49,15 @@ class Upcoming(Protocol):
         """At most `most` sample items that may start now and were not given out before."""
         ...
 
+    def started(self, item: SampleItem) -> None:
+        """The body of `item` starts now; told on the background loop, as are the next two."""
+
+    def ended(self, item: SampleItem) -> None:
+        """The body of `item` is done."""
+
+    def drained(self) -> None:
+        """All that was given out has started, and there is room for more."""
+
 
 class Lookahead:
     """The window of running bodies. `take` belongs to the main thread, the rest to the loop."""
@@ -72,13 +81,15 @@ class Lookahead:
         self._upcoming = upcoming
         self._limiters = limiters
         self._seed = seed
-        self._queue: deque[Body] = deque()
+        self._queue: deque[SampleItem] = deque()
+        self._lock = threading.Lock()
         self._closing = False
         self._threads = ThreadPoolExecutor(self._widest, thread_name_prefix="modeleval-body")
         self._watchdog = Watchdog(background.loop, warn)
         self._in_threads: list[Body] = []
         self._arrival = threading.Condition()
         self._awaited: Body | None = None
+        self._grown = False
 
     # ---------------------------------------------------------------- the main thread
 
@@ -97,14 +108,16 @@ class Lookahead:
             item.body = None
             raise
         finally:
-            self._admitted -= 1
+            with self._lock:
+                self._admitted -= 1
         return body
 
     def _admit(self, items: Sequence[SampleItem]) -> Body:
         for item in items:
             item.body = Body(item.group, item.row, self._seed)
-            self._queue.append(item.body)
-        self._admitted += len(items)
+        with self._lock:
+            self._queue.extend(items)
+            self._admitted += len(items)
         self._background.loop.call_soon_threadsafe(self._start)
         first: Body = items[0].body
         return first
@@ -122,7 +135,10 @@ class Lookahead:
         with self._arrival:
             self._awaited = body
             while not body.done:
-                if not self._arrival.wait(PULSE):
+                if self._grown:
+                    self._grown = False
+                    self._admit_further()
+                elif not self._arrival.wait(PULSE):
                     self._watchdog.look(self.running)
             self._awaited = None
 
@@ -141,21 +157,52 @@ class Lookahead:
         """The bodies whose threads nothing can end, after a grace period."""
         return still_in_threads(self._in_threads)
 
+    # ---------------------------------------------------------------- any thread
+
+    @property
+    def waiting(self) -> int:
+        """How many bodies are admitted and have not started."""
+        return len(self._queue)
+
+    def grown(self) -> None:
+        """There is more to come than there was: look, even while a slow body is waited for."""
+        with self._arrival:
+            self._grown = True
+            self._arrival.notify()
+
+    def withdraw(self, item: SampleItem) -> bool:
+        """Take back `item`, the last that was admitted. False where its body has started."""
+        with self._lock:
+            if not self._queue or self._queue[-1] is not item:
+                return False
+            self._queue.pop()
+            self._admitted -= 1
+            item.body = None
+        return True
+
     # ---------------------------------------------------------------- the background loop
 
     def _start(self) -> None:
-        while self._queue and len(self.running) < self.window and not self._closing:
-            body = self._queue.popleft()
+        while len(self.running) < self.window and not self._closing:
+            with self._lock:
+                if not self._queue:
+                    break
+                item = self._queue.popleft()
+            body: Body = item.body
+            self._upcoming.started(item)
             self.running.add(body)
-            body.task = self._background.loop.create_task(self._run(body))
+            body.task = self._background.loop.create_task(self._run(item, body))
 
-    async def _run(self, body: Body) -> None:
+    async def _run(self, item: SampleItem, body: Body) -> None:
         try:
             await body.run(self._threads)
         finally:
             self.running.discard(body)
+            self._upcoming.ended(item)
             self._widen()
             self._start()
+            if not self._queue:
+                self._upcoming.drained()
             body.done = True
             if body.in_thread:
                 self._in_threads.append(body)
@@ -174,7 +221,8 @@ class Lookahead:
 
     async def _cancel(self, grace: float) -> None:
         self._closing = True
-        self._queue.clear()
+        with self._lock:
+            self._queue.clear()
         tasks = [body.task for body in self.running if body.task is not None]
         for body in self.running:
             body.cancel()
@@ -203,6 +251,14 @@ class InOrder:
                 found.append(item)
             self._next += 1
         return found
+
+    def started(self, item: SampleItem) -> None:
+        """Nobody asks."""
+
+    ended = started
+
+    def drained(self) -> None:
+        """What is left cannot start before its turn."""
 
 
 def run_inline(item: SampleItem, seed: int) -> Body:

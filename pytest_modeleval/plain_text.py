@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 # Controls (escape sequences, carriage returns), what turns or hides text, and lone surrogates.
 _HARMFUL = re.compile(
@@ -14,6 +15,17 @@ def shown(text: str) -> str:
     """The text with everything that could control a terminal as its escape (`\\x1b`). Line ends
     and tabs stay."""
     return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def encodable(value: Any) -> Any:
+    """The same plain value (of dicts, lists, tuples), where every text can be written as UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: encodable(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(encodable, value))
+    return value
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -6,6 +6,7 @@ is collected, or the first `--model`, brings in the rest.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.stash import RUN, SETTINGS, WRONG
+from pytest_modeleval.stash import DIST_CHOSEN, RUN, SETTINGS, WRONG
 
 if TYPE_CHECKING:
     from pytest_modeleval.models.model import Model
@@ -32,8 +33,36 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """For `-n auto`; None leaves it to xdist, which counts cores."""
+    from pytest_modeleval.options import load
+
+    try:
+        models = load(config.getoption, config.rootpath).models
+        if not models or os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+            return None
+        from pytest_modeleval.gpus import auto_workers
+
+        run = active(config)
+        return auto_workers(run.specs.values(), run.backends)
+    except ModelevalError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Before xdist makes of `-n` a `--dist` of its own."""
+    option = config.option
+    config.stash[DIST_CHOSEN] = getattr(option, "distload", False) or (
+        getattr(option, "dist", "no") != "no"
+    )
+    return (yield)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("modeleval_model") or _leads_workers(config):
+    led = "modeleval_journal" in getattr(config, "workerinput", {})
+    if led or config.getoption("modeleval_model") or _leads_workers(config):
         active(config)
 
 

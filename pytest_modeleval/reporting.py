@@ -115,12 +115,27 @@ def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
     item.ihook.pytest_runtest_logreport(report=report)
 
 
+def report_condemned(run: Run, item: pytest.Item, nextitem: pytest.Item | None, why: str) -> bool:
+    """An item that has ended its worker process twice is an error, and is not run."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    report = _plain_report(item, "call", "failed", longrepr=why)
+    if isinstance(item, SampleItem):
+        _attach(report, item, _unrun(item, "error", why))
+        if run.errors_are_counted:
+            report.modeleval_explanation = why
+            report.outcome = "passed"
+    item.ihook.pytest_runtest_logreport(report=report)
+    _tear_down(item, nextitem, report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
 def _tear_down(
-    item: SampleItem, nextitem: pytest.Item | None, called: pytest.TestReport | None
+    item: pytest.Item, nextitem: pytest.Item | None, called: pytest.TestReport | None
 ) -> None:
     """`called` is the report of the call: --junitxml takes its properties from the last report."""
-    group, state = item.group, item.session._setupstate
-    last = not isinstance(nextitem, SampleItem) or nextitem.group is not group
+    state = item.session._setupstate
+    last = not _same_group(item, nextitem)
     first = state.is_node_active(item)
     if not last and not first:
         report = _plain_report(item, "teardown", "passed")
@@ -148,6 +163,11 @@ def _repeat(called: pytest.TestReport | None, report: Any) -> None:
     if called is not None:
         report.user_properties = called.user_properties
         report.sections = called.sections
+
+
+def _same_group(item: pytest.Item, other: pytest.Item | None) -> bool:
+    both = isinstance(item, SampleItem) and isinstance(other, SampleItem)
+    return both and item.group is other.group  # type: ignore[union-attr, attr-defined]
 
 
 def run_in_pytest_protocol(item: SampleItem) -> None:
@@ -257,7 +277,7 @@ def _unrun(item: SampleItem, outcome: Outcome, why: str) -> list[SampleResult]:
 
 
 def _plain_report(
-    item: SampleItem,
+    item: pytest.Item,
     when: When,
     outcome: Literal["passed", "failed", "skipped"],
     *,

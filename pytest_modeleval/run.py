@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,10 @@ from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.group import Models, SampleGroup
 from pytest_modeleval.items import SampleItem
-from pytest_modeleval.lookahead import InOrder, Lookahead, run_inline
+from pytest_modeleval.lookahead import Lookahead, Upcoming, run_inline
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, parse_spec
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool
-from pytest_modeleval.models.protocol import Identity
 from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
@@ -47,6 +47,7 @@ class Run:
         self.wrong_gates: list[str] = []
         self.module_texts: dict[Path, ModuleText] = {}
         self.lookahead: Lookahead | None = None
+        self.has_samples = False
         self.blocked = False
         self.inline = False
         self.plain_protocol = False
@@ -126,25 +127,31 @@ class Run:
     def pool(self) -> ModelPool:
         return ModelPool(self.background, self.backends, concurrency=self.settings.concurrency)
 
-    def start(self, session: pytest.Session) -> None:
-        """Load or probe the models and start looking ahead. Raises pytest.UsageError."""
+    def prepare(self, session: pytest.Session) -> SampleItem | None:
+        """Find out how the session's samples are to be run, and name the first of them. Raises
+        pytest.UsageError where there are samples, but no model."""
         items = [item for item in session.items if isinstance(item, SampleItem)]
         if not items:
-            return
+            return None
         if not self.specs:
             raise pytest.UsageError(
                 "no model to evaluate: name one with --model, such as --model=tiny, "
                 "--model=openai:NAME, or an alias from [tool.modeleval.models]"
             )
+        self._choose_protocol(items)
+        self.has_samples = True
+        return items[0]
+
+    def start(self, first: SampleItem, upcoming: Upcoming) -> None:
+        """Load or probe the models and start looking ahead. Raises pytest.UsageError."""
         try:
-            self._open_models(items[0].group.model)
+            self._open_models(first.group.model)
         except ModelevalError as error:
             raise pytest.UsageError(shown(str(error))) from None
         self._refuse_what_cannot_run()
-        self._choose_protocol(items)
         self.lookahead = Lookahead(
             self.background,
-            InOrder(session.items),
+            upcoming,
             self.pool.limiters,
             seed=self.settings.seed,
             warn=self._warn,
@@ -153,9 +160,13 @@ class Run:
     def routing(self) -> OutputRouting:
         return OutputRouting(self.config)
 
-    def identities(self) -> Mapping[str, Identity]:
-        """Which models have answered, by alias."""
-        return self.pool.identities if "pool" in self.__dict__ else {}
+    def known_models(self) -> dict[str, dict[str, Any]]:
+        """Which models have answered, by alias: plain values."""
+        identities = self.pool.identities if "pool" in self.__dict__ else {}
+        return {
+            alias: asdict(replace(identity, details=dict(identity.details)))
+            for alias, identity in identities.items()
+        }
 
     def stop(self) -> None:
         """Give up what still runs and close every model."""
@@ -173,7 +184,7 @@ class Run:
 
     def take(self, item: SampleItem) -> Body:
         """The finished body of an item."""
-        if item.group.arguments is None:
+        if not item.group.is_set_up:
             item.group.take_arguments()
         if self.inline:
             return run_inline(item, self.settings.seed)

@@ -7,8 +7,7 @@ reports, so the same code serves both.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ class Scoreboard:
         self.root = root
         self.strict = False
         self.result: RunResult | None = None
+        self.gpus: dict[str, str] = {}
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._identities: dict[str, dict[str, Any]] = {}
         self.files: ResultFiles | None = None
@@ -56,8 +56,9 @@ class Scoreboard:
                 errors_pass=self.settings.max_errors is not None,
             )
 
-    def know_model(self, alias: str, identity: Any) -> None:
-        self._identities[alias] = asdict(replace(identity, details=dict(identity.details)))
+    def know_models(self, identities: Mapping[str, dict[str, Any]]) -> None:
+        """Which models have answered, by alias."""
+        self._identities.update(identities)
 
     def tally(self, plan: Plan) -> Tally:
         """The tally of a plan; a later plan of the same name is the same benchmark."""
@@ -98,7 +99,7 @@ class Scoreboard:
             run_id=self.files.run_id if self.files else "",
             complete=complete,
             verdict=self._verdict(benchmarks, complete),
-            environment=_environment(),
+            environment=self._environment(),
             benchmarks=benchmarks,
         )
         if self.files is not None:
@@ -134,15 +135,15 @@ class Scoreboard:
             return "undecided"
         return "passed"
 
+    def _environment(self) -> dict[str, Any]:
+        import platform
+        from importlib.metadata import version
 
-def _environment() -> dict[str, Any]:
-    import platform
-    from importlib.metadata import version
-
-    return {
-        "pytest_modeleval": version("pytest-modeleval"),
-        "pytest": version("pytest"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "command": without_secrets(sys.argv[1:]),
-    }
+        found = {
+            "pytest_modeleval": version("pytest-modeleval"),
+            "pytest": version("pytest"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "command": without_secrets(sys.argv[1:]),
+        }
+        return {**found, "gpus": self.gpus} if self.gpus else found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,12 +18,17 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.garbage import rare_collections
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
-from pytest_modeleval.plain_text import shown
+from pytest_modeleval.lookahead import InOrder
+from pytest_modeleval.plain_text import encodable, shown
 from pytest_modeleval.progress import Progress, status
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.scoreboard import Scoreboard
-from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
+from pytest_modeleval.stash import DIST_CHOSEN, RUN, SCOREBOARD, SETTINGS
 from pytest_modeleval.tally import Plan, SampleReport
+
+if TYPE_CHECKING:
+    from pytest_modeleval.sharding import Journals, ShardScheduling
+    from pytest_modeleval.worker_queue import WorkerQueue
 
 
 class Session:
@@ -41,6 +46,9 @@ class Session:
         self.exit_status = 0
         self.refused = False
         self.again: list[str] = []
+        self.queue: WorkerQueue | None = None
+        self.scheduler: ShardScheduling | None = None
+        self.journals: Journals | None = None
 
     # ---------------------------------------------------------------- collection
 
@@ -69,7 +77,7 @@ class Session:
             self.run.stop()
             raise
         try:
-            if self.run.inline or self.run.lookahead is None:
+            if self.run.inline or not self.run.has_samples:
                 result = yield
             else:
                 explained = explained_comparisons(self.config)
@@ -86,14 +94,19 @@ class Session:
                 self._finish(session, complete=complete)
 
     def _start(self, session: pytest.Session) -> None:
-        if not self.is_controller:
-            self.run.start(session)
+        first = None if self.is_controller else self.run.prepare(session)
+        if self.is_worker:  # it loads a model when it is given samples
+            from pytest_modeleval.worker_queue import WorkerQueue
+
+            self.queue = WorkerQueue(self.run, session)
+        elif not self.is_controller:
+            if first is not None:
+                self.run.start(first, InOrder(session.items))
             self.scoreboard.strict = self.run.strict
             for group in self.run.groups:
                 if group.selected:
                     self.scoreboard.tally(group.plan)
-            for alias, identity in self.run.identities().items():
-                self.scoreboard.know_model(alias, identity)
+            self.scoreboard.know_models(self.run.known_models())
         for item in session.items:
             if isinstance(item, MissingItem):
                 self.run.missing.append(item.plan)
@@ -110,7 +123,12 @@ class Session:
     def _finish(self, session: pytest.Session, *, complete: bool) -> None:
         if self.progress is not None:
             self.progress.end()
-        if self.refused or not list(self.scoreboard.tallies):
+        if self.refused:
+            return
+        if complete and self.scheduler is not None and (left := self.scheduler.left()):
+            complete = False
+            verdicts.publish_left(session, left)
+        if not list(self.scoreboard.tallies):
             return
         if self.is_controller and complete:
             verdicts.publish(session, self.scoreboard)
@@ -133,6 +151,8 @@ class Session:
                 self.progress.take_turn()
             else:
                 self.progress.give_way()
+        if self.queue is not None and (why := self.queue.begin()):
+            return reporting.report_condemned(self.run, item, nextitem, why)
         if isinstance(item, SampleItem):
             return reporting.run_protocol(self.run, item, nextitem)
         return None
@@ -145,6 +165,46 @@ class Session:
             return (yield)
         with on_background(self.run.background, fixturedef, request):
             return (yield)
+
+    # ---------------------------------------------------------------- xdist's controller
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
+        """Each worker sees its own GPUs only, from its first line of Python on."""
+        from pytest_modeleval.gpus import VISIBLE, check_enough, gpu_groups
+
+        try:
+            groups = gpu_groups(self.run.specs.values())
+            check_enough(len(specs), groups)
+        except ModelevalError as error:
+            raise pytest.UsageError(shown(str(error))) from None
+        for spec, group in zip(specs, groups):
+            spec.env[VISIBLE] = group
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_newgateway(self, gateway: Any) -> None:
+        from pytest_modeleval.gpus import VISIBLE
+
+        if gpus := gateway.spec.env.get(VISIBLE):
+            self.scoreboard.gpus[gateway.id] = gpus
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Before a worker starts."""
+        if not self.config.stash[DIST_CHOSEN]:
+            from pytest_modeleval.sharding import Journals
+
+            self.journals = self.journals or Journals()
+            node.workerinput["modeleval_journal"] = self.journals.path(node.gateway.id)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config) -> ShardScheduling | None:
+        if self.config.stash[DIST_CHOSEN]:
+            return None
+        from pytest_modeleval.sharding import ShardScheduling
+
+        self.scheduler = ShardScheduling(config)
+        return self.scheduler
 
     # ---------------------------------------------------------------- reports
 
@@ -169,6 +229,8 @@ class Session:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         sample = getattr(report, "modeleval", None)
+        if self.scheduler is not None and is_final(report) and hasattr(report, "node"):
+            self.scheduler.mark_reported(report.node, report.item_index)
         if sample is not None and not self.is_worker:
             if report.outcome == "rerun":  # by pytest-rerunfailures: only the last try counts
                 sample.results = []
@@ -193,6 +255,8 @@ class Session:
         """xdist takes plain values only, and no lone surrogates: JSON's escapes carry both."""
         sample = getattr(report, "modeleval", None)
         data = yield
+        if data is not None and (report.sections or report.longrepr is not None):
+            data = encodable(data)
         if sample is not None and data is not None:
             data["modeleval"] = json.dumps(asdict(sample), default=str)
         return data
@@ -214,13 +278,14 @@ class Session:
         if failed is not None:  # --lf shall run wrong samples again, though they did not fail
             failed.update(dict.fromkeys(self.again, True))
         if self.is_worker:
+            knows = self.run.lookahead is not None  # what the models refuse, too
             self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
                 {
-                    "plans": [asdict(group.plan) for group in self.run.groups if group.selected]
-                    + [asdict(plan) for plan in self.run.missing],
-                    "identities": {
-                        alias: asdict(identity) for alias, identity in self.run.identities().items()
-                    },
+                    "plans": [
+                        *(asdict(each.plan) for each in self.run.groups if knows and each.selected),
+                        *(asdict(plan) for plan in self.run.missing),
+                    ],
+                    "identities": self.run.known_models(),
                 },
                 default=str,
             )
@@ -232,10 +297,13 @@ class Session:
             told = json.loads(text)
             for plan in told["plans"]:
                 self.scoreboard.tally(_plan(plan))
+            self.scoreboard.know_models(told["identities"])
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Bodies that never end would keep the process from ending as well."""
+        if self.journals is not None:
+            self.journals.remove()
         if stuck := self.run.stuck():
             print(f"ended while still running: {', '.join(stuck)}", file=sys.stderr)
             sys.stdout.flush()
@@ -247,6 +315,11 @@ class Session:
 
         if self.scoreboard.result is not None:
             show_results(terminalreporter, self.scoreboard)
+
+
+def is_final(report: Any) -> bool:
+    """Whether the item's result is in this report, and only its teardown can follow."""
+    return report.outcome != "rerun" and (report.when == "call" or not report.passed)
 
 
 def _sample_report(values: dict[str, Any]) -> SampleReport:

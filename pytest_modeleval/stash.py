@@ -16,3 +16,5 @@ RUN: pytest.StashKey[Run] = pytest.StashKey()
 WRONG: pytest.StashKey[str] = pytest.StashKey()
 """The sentence about settings that cannot be meant."""
 SCOREBOARD: pytest.StashKey[Scoreboard] = pytest.StashKey()
+DIST_CHOSEN: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether the user has chosen one of xdist's schedulers with --dist, or runs without xdist."""

@@ -37,6 +37,9 @@ def show_results(terminal: Any, scoreboard: Scoreboard) -> None:
         for tally, benchmark in zip(scoreboard.tallies, result.benchmarks):
             named = {gate.name for gate in tally.gates if gate.named}
             _show_benchmark(terminal, benchmark, named, tally.plan.refusal)
+        if scoreboard.gpus:
+            pinned = ", ".join(f"{worker} {gpus}" for worker, gpus in scoreboard.gpus.items())
+            terminal.write_line(f"\nGPUs: {pinned}")
         if scoreboard.files is not None:
             terminal.write_line("")
             for line in paths(scoreboard.files.written, terminal.config.invocation_params.dir):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +14,9 @@ from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import SCOREBOARD
 from pytest_modeleval.tally import Tally, sentence
+
+MOST_LEFT = 10
+"""Tests that are named where none could be run for want of workers."""
 
 
 class GateFailed(AssertionError):
@@ -110,6 +114,21 @@ def publish_report(
             report.modeleval_gate = record
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=node_id, location=place)
+
+
+def publish_left(session: pytest.Session, left: Sequence[str]) -> None:
+    """Workers died more often than --max-worker-restart allows: what they had is not run."""
+    first = "\n".join(left[:MOST_LEFT])
+    more = f"\n… and {len(left) - MOST_LEFT} more" if len(left) > MOST_LEFT else ""
+    publish_report(
+        session,
+        "modeleval::workers",
+        ("", None, "workers"),
+        "failed",
+        f"{len(left)} tests were not run, since too many workers died "
+        f"(--max-worker-restart):\n{first}{more}",
+        [],
+    )
 
 
 def publish_errors(session: pytest.Session, scoreboard: Scoreboard) -> None:
