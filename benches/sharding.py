@@ -158,19 +158,22 @@ def scaling(batch: int = 16, each: int = 2_000) -> None:
         print(f"{workers:>8} {rate:>10.0f} {rate / ideal:>9.3f} {rate / alone / workers:>10.3f}")
 
 
-def tail(batch: int = 16, count: int = 4_000) -> None:
-    """How long after the first worker stands idle the last one still works."""
-    print(f"{'workers':>8} {'run s':>7} {'idle tail s':>12} {'share':>7} {'longest s':>10}")
+def tail(batch: int = 8, count: int = 8_000) -> None:
+    """How long a worker has room while another still starts samples (that is for the scheduler to
+    avoid), and how long the last one works when others are done (that takes as long as the last
+    sample does)."""
+    print(f"{'workers':>8} {'run s':>7} {'idle s':>7} {'of run':>7} {'done apart s':>13}")
     draw = random.Random(1)
-    lengths = [min(draw.lognormvariate(-3, 1), 2.0) for _ in range(count)]
+    lengths = [min(draw.lognormvariate(-3, 1), 1.0) for _ in range(count)]
     for workers in (2, 4, 8):
         spans = engines(lengths, workers, batch)
         ends = [max(end for _, end in worker) for worker in spans]
         run = max(ends) - min(start for worker in spans for start, _ in worker)
-        idle = max(ends) - min(ends)
+        last_starts = [max(start for start, _ in worker) for worker in spans]
+        idle = max(last_starts) - min(last_starts)
+        apart = max(ends) - min(ends)
         print(
-            f"{workers:>8} {run:>7.2f} {idle:>12.2f} {idle / run:>7.3f} {max(lengths):>10.2f}",
-            flush=True,
+            f"{workers:>8} {run:>7.2f} {idle:>7.2f} {idle / run:>7.3f} {apart:>13.2f}", flush=True
         )
 
 

@@ -45,6 +45,7 @@ class Session:
         self.progress: Progress | None = None
         self.exit_status = 0
         self.refused = False
+        self.ended: str | None = None
         self.again: list[str] = []
         self.queue: WorkerQueue | None = None
         self.scheduler: ShardScheduling | None = None
@@ -87,6 +88,9 @@ class Session:
             return result
         except pytest.UsageError:
             self.refused = True  # by a worker, before any sample ran
+            raise
+        except pytest.exit.Exception as reason:
+            self.ended = reason.msg
             raise
         finally:
             self.run.stop()
@@ -286,6 +290,7 @@ class Session:
                         *(asdict(plan) for plan in self.run.missing),
                     ],
                     "identities": self.run.known_models(),
+                    "ended": self.ended,
                 },
                 default=str,
             )
@@ -298,6 +303,8 @@ class Session:
             for plan in told["plans"]:
                 self.scoreboard.tally(_plan(plan))
             self.scoreboard.know_models(told["identities"])
+            if told["ended"] is not None:
+                pytest.exit(told["ended"], returncode=1)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:

@@ -35,10 +35,11 @@ class WorkerQueue:
         given: dict[str, Any] = session.config.workerinput  # type: ignore[attr-defined]
         self._run = run
         self._items = session.items
-        self._balanced = given.get("modeleval_journal") is not None
+        path = given.get("modeleval_journal")
+        self._balanced = path is not None
         self._journal: Journal | None = None
-        if self._balanced:
-            self._journal = Journal(Path(given["modeleval_journal"]), len(session.items))
+        if path is not None and Path(path).parent.is_dir():  # not on another machine
+            self._journal = Journal(Path(path), len(session.items))
         self._queue: deque[Any] = deque()
         self._arrival = threading.Condition()
         self._given_out: dict[int, int] = {}

@@ -135,6 +135,16 @@ class Backend(Probe):
         assert result.ret == pytest.ExitCode.INTERRUPTED
         assert sum(runs_of(sharded).values()) < 400
 
+    def test_a_body_ends_the_run(self, sharded: Project) -> None:
+        sharded.file(
+            "import pytest\n"
+            + benchmark_of(40, "    if sample.id == 's3':\n        pytest.exit('it is enough')\n")
+        )
+        result = sharded.run("-n", "2")
+        result.stdout.fnmatch_lines(["*it is enough*"])
+        assert result.ret != 0
+        assert sharded.samples["not_run"] >= 1
+
     def test_without_xdist(self, project: Project) -> None:
         project.file(benchmark_of(3, ANSWERS))
         project.run("-p", "no:xdist").assert_outcomes(passed=3)
