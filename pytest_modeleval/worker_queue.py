@@ -137,7 +137,7 @@ class WorkerQueue:
             self._journal.end(index)
 
     def drained(self) -> None:
-        if self._told != self._deals:
+        if self._balanced and self._told != self._deals:
             with self._arrival:
                 if not self._unstarted():
                     self._tell_dry()
@@ -148,19 +148,22 @@ class WorkerQueue:
         """In the thread that receives: a command of xdist's, or of our own scheduler."""
         if not isinstance(command, tuple) or command[0] != COMMAND:
             self._xdist_command(command)
-            return
-        told = command[1]
-        if "thieves" in told:
-            self._share(told["thieves"])
-            return
-        with self._arrival:
-            self._deals += 1
-            self._alone.update(told["alone"])
-            self._condemned.update(told["condemned"])
-            self._queue.extend(told["indices"])
-            self._arrival.notify()
+        elif "thieves" in command[1]:
+            self._share(command[1]["thieves"])
+        else:
+            self._take(**command[1])
         if self._run.lookahead is not None:
             self._run.lookahead.grown()
+
+    def _take(
+        self, indices: Sequence[int], alone: Sequence[int], condemned: dict[int, str]
+    ) -> None:
+        with self._arrival:
+            self._deals += 1
+            self._alone.update(alone)
+            self._condemned.update(condemned)
+            self._queue.extend(indices)
+            self._arrival.notify()
 
     def _share(self, thieves: int) -> None:
         """Give each of so many others as much of what has not started as is kept; 0 takes all."""
