@@ -10,6 +10,7 @@ that ran nothing else is not tried a third time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -156,7 +157,7 @@ class ShardScheduling:
             full = [node for node in up if not self._shards[node].spent]
             if full:
                 self._asked = max(full, key=lambda node: len(self._shards[node].pending))
-                self._asked.sendcommand(COMMAND, thieves=len(hungry))
+                _send(self._asked, thieves=len(hungry))
 
     def _deal(self, nodes: Sequence[WorkerController]) -> None:
         if not nodes:
@@ -175,8 +176,8 @@ class ShardScheduling:
             shard.pending.update(dict.fromkeys(share))
             shard.deals += 1
             shard.spent = False
-            node.sendcommand(
-                COMMAND,
+            _send(
+                node,
                 indices=share,
                 alone=[index for index in share if index in self._alone],
                 condemned={
@@ -188,7 +189,7 @@ class ShardScheduling:
         """xdist ends the run early (-x, --maxfail): nothing more is to start."""
         self._stopped = True
         for node in self._shards:
-            node.sendcommand(COMMAND, thieves=0)
+            _send(node, thieves=0)
 
     # ---------------------------------------------------------------- workers go
 
@@ -219,6 +220,12 @@ class ShardScheduling:
                 self._alone.discard(index)
             else:
                 self._alone.add(index)
+
+
+def _send(node: WorkerController, **command: object) -> None:
+    """A worker that is dead already cannot be told; xdist is about to say so, by `remove_node`."""
+    with suppress(OSError):
+        node.sendcommand(COMMAND, **command)
 
 
 class Journals:

@@ -172,6 +172,20 @@ def test_a_shard_at_once_and_a_share_of_it_for_who_has_started_all(tmp_path: Pat
     assert first.asked == [1]
 
 
+def test_a_worker_that_is_dead_before_xdist_knows(tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path, 0, set())
+    first, second = simulation.workers
+
+    def broken(name: str, **told: object) -> None:
+        raise OSError("cannot send (already closed?)")
+
+    first.sendcommand = broken  # type: ignore[method-assign]
+    second.started = 50
+    simulation.tell(second)
+    simulation.die(first)
+    assert second.queue[50:] + simulation.workers[1].queue == list(range(50))
+
+
 def test_words_that_crossed_a_deal_do_not_count(tmp_path: Path) -> None:
     simulation = Simulation(tmp_path, 0, set())
     first, _ = simulation.workers
