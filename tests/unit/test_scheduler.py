@@ -188,9 +188,9 @@ def test_a_worker_that_is_dead_before_xdist_knows(tmp_path: Path) -> None:
 
 def test_words_that_crossed_a_deal_do_not_count(tmp_path: Path) -> None:
     simulation = Simulation(tmp_path, 0, set())
-    first, _ = simulation.workers
     word = {"answer": False, "deals": 0, "left": 0, "given": []}
-    simulation.scheduler.remove_pending_tests_from_node(first, word)
+    for worker in simulation.workers:
+        simulation.scheduler.remove_pending_tests_from_node(worker, word)
     assert not simulation.scheduler.tests_finished
 
 
