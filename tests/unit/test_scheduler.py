@@ -191,6 +191,7 @@ def test_words_that_crossed_a_deal_do_not_count(tmp_path: Path) -> None:
     word = {"answer": False, "deals": 0, "left": 0, "given": []}
     for worker in simulation.workers:
         simulation.scheduler.remove_pending_tests_from_node(worker, word)
+    assert not any(worker.asked for worker in simulation.workers), "nobody is hungry"
     assert not simulation.scheduler.tests_finished
 
 
