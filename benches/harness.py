@@ -90,15 +90,15 @@ class Harness:
             body: bytes = answer.read()
         return body
 
-    def ours(self, count: int, *, concurrency: int = 64) -> dict[str, Any]:
-        """A whole run of the plugin over `count` questions, measured."""
+    def ours(self, count: int, *more: str, concurrency: int = 64) -> dict[str, Any]:
+        """A whole run of the plugin over `count` questions, measured; `more` are its options."""
         with tempfile.TemporaryDirectory() as folder:
             return self.measure(
                 [
                     *(str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"),
                     *("--rootdir", folder, "--modeleval-out", f"{folder}/out"),
                     *("--model=openai:mock", f"--model-arg=base_url={self.base_url}"),
-                    *(f"--concurrency={concurrency}", str(SUITES / "qa.py")),
+                    *(f"--concurrency={concurrency}", *more, str(SUITES / "qa.py")),
                 ],
                 BENCH_DATA=str(self.questions(count)),
             )
@@ -112,6 +112,11 @@ class Harness:
                 [str(self.floor), script, client, str(count), str(concurrency), f"{folder}/out"],
                 BASE_URL=self.base_url,
             )
+
+    def output(self, command: Sequence[str]) -> str:
+        """What a command prints."""
+        here = tempfile.gettempdir()  # as below
+        return subprocess.run(command, cwd=here, check=True, capture_output=True, text=True).stdout
 
     def measure(self, command: Sequence[str], **environment: str) -> dict[str, Any]:
         """CPU seconds of the whole process tree, wall seconds and peak memory of a command."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import caching
 import client
 import collection
 import startup
@@ -18,8 +19,10 @@ AGAINST_SERVER: dict[str, Callable[[Harness, int], str]] = {
     "in-flight": client.in_flight,
     "start": client.start,
     "memory": client.memory,
+    "cached": caching.cached,
 }
 ALONE: dict[str, Callable[[Harness, int], str]] = {
+    "hits": caching.hits,
     "collection": collection.collection,
     "startup": startup.startup,
 }

@@ -144,8 +144,16 @@ def engines(lengths: list[float], workers: int, batch: int) -> list[list[tuple[f
         ]
 
 
-def scaling(batch: int = 16, each: int = 2_000) -> None:
-    """The more workers, the more samples: from the first request to the last reply."""
+def scaling() -> None:
+    """The more workers, the more samples. Eight small batches ask little of the processor, eight
+    large ones more than two cores have."""
+    for batch in (4, 16):
+        print(f"batches of {batch}")
+        _scaling(batch, each=125 * batch)
+
+
+def _scaling(batch: int, each: int) -> None:
+    """From the first request to the last reply."""
     print(f"{'workers':>8} {'samples/s':>10} {'of ideal':>9} {'of linear':>10}")
     alone = 0.0
     for workers in (1, 2, 4, 8):

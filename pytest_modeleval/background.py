@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -22,11 +23,12 @@ class BackgroundLoop:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and wait for its result. Ctrl-C cancels it."""
+    def run(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run a coroutine on the loop and wait for its result, so many seconds at most. Ctrl-C
+        cancels it. Raises concurrent.futures.TimeoutError."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         try:
-            return future.result()
+            return future.result(timeout)
         except KeyboardInterrupt:
             future.cancel()
             raise
@@ -35,8 +37,10 @@ class BackgroundLoop:
         """End the loop once what it is doing now is done; tasks that are left are cancelled."""
         if not self.thread.is_alive():
             return
-        cancelling = asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop)
-        cancelling.result(timeout=10)
+        try:
+            self.run(_cancel_all(), timeout=10)
+        except FutureTimeout:
+            return  # an engine that loads blocks the loop; the thread ends with the process
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(timeout=1)
         if not self.thread.is_alive():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from pytest_modeleval.capture import sample_caplog
-from pytest_modeleval.datasets.sample import Sample
-from pytest_modeleval.errors import ModelevalError, SampleTimeout
+from pytest_modeleval.datasets.sample import Sample, as_text, cluster_name
+from pytest_modeleval.errors import ModelevalError, SampleTimeout, StopRun
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.recorder import Recorder, current
 from pytest_modeleval.results.record import Outcome, SampleResult
@@ -23,15 +23,22 @@ from pytest_modeleval.results.record import Outcome, SampleResult
 Failed = pytest.fail.Exception
 Skipped = pytest.skip.Exception
 
+MOST_EXPLAINED = 5_000
+"""Characters of a failing assertion's message that are kept: a reply may be in it."""
+
 
 class Body:
-    """One sample's turn: every epoch of it, run and recorded."""
+    """One sample's turn: every epoch of it, run and recorded. `never` says that it was given up
+    before it began."""
 
     __slots__ = (
         "cancelled",
         "done",
+        "given",
         "group",
         "in_thread",
+        "kept",
+        "never",
         "recorders",
         "row",
         "sample",
@@ -41,14 +48,29 @@ class Body:
 
     def __init__(self, group: SampleGroup, row: int, seed: int) -> None:
         self.group = group
+        self.given = group.arguments  # which the group may have let go before the last epoch
         self.row = row
         self.seed = seed
         self.task: asyncio.Task[None] | None = None
         self.sample: Sample | None = None
         self.recorders: list[Recorder] = []
         self.in_thread = False
+        self.never = False
         self.cancelled = False
         self.done = False
+        self.kept: list[SampleResult] | None = None
+
+    @classmethod
+    def of_kept(cls, group: SampleGroup, row: int) -> Body:
+        """As if it had run: the body of a sample that an earlier process of this run has finished.
+        What it printed and its traceback are gone."""
+        body = cls(group, row, 0)
+        body.kept = group.kept_results(row)
+        recorder = Recorder(group.name, group.samples.id(row), started_at=time.time())
+        recorder.exception = _as_raised(body.kept)
+        body.recorders.append(recorder)
+        body.done = True
+        return body
 
     @property
     def name(self) -> str:
@@ -62,35 +84,50 @@ class Body:
             recorder = Recorder(group.name, group.samples.id(self.row), epoch, self.seed)
             self.recorders.append(recorder)
             current.set(recorder)
-            recorder.started_at = time.time()
-            started = time.perf_counter()
-            try:
-                await self._run_epoch(recorder, executor)
-            except asyncio.CancelledError as error:
-                if self.cancelled:
-                    recorder.exception = error
-                    raise
-                recorder.exception = _raised(
-                    SampleTimeout(
-                        f"the body took longer than the {group.timeout:g} s that a sample is given"
-                    )
-                    if recorder.timed_out
-                    else ModelevalError("the body was cancelled from within: CancelledError")
-                )
-                # An epoch that ran out of time must not cancel the next one.
-                getattr(self.task, "uncancel", int)()
-            except BaseException as error:
+            if group.telemetry is None:
+                await self._record_epoch(recorder, executor)
+            else:
+                with group.telemetry.sample(recorder, group.model) as span:
+                    await self._record_epoch(recorder, executor)
+                    span.judged(outcome_of(recorder.exception), recorder)
+            if isinstance(recorder.exception, StopRun):
+                break
+
+    async def _record_epoch(self, recorder: Recorder, executor: Executor | None) -> None:
+        group = self.group
+        recorder.started_at = time.time()
+        started = time.perf_counter()
+        try:
+            await self._run_epoch(recorder, executor)
+        except asyncio.CancelledError as error:
+            if self.cancelled:
                 recorder.exception = error
-            finally:
-                recorder.duration = time.perf_counter() - started
-            forgotten = recorder.take_unawaited()
-            if forgotten and outcome_of(recorder.exception) in ("right", "wrong"):
-                recorder.exception = _raised(
-                    ModelevalError(
-                        f"{group.template.originalname} never awaits model.{forgotten[0]}(…): "
-                        f"write await model.{forgotten[0]}(…)"
-                    )
+                raise
+            recorder.exception = _raised(
+                SampleTimeout(
+                    f"the body took longer than the {group.timeout:g} s that a sample is given"
                 )
+                if recorder.timed_out
+                else ModelevalError("the body was cancelled from within: CancelledError")
+            )
+            # An epoch that ran out of time must not cancel the next one.
+            getattr(self.task, "uncancel", int)()
+        except BaseException as error:
+            recorder.exception = error
+        finally:
+            recorder.duration = time.perf_counter() - started
+            if recorder.stopped is not None:
+                recorder.exception = recorder.stopped
+        forgotten = recorder.take_unawaited()
+        if isinstance(recorder.exception, StopRun):
+            return
+        if forgotten and outcome_of(recorder.exception) in ("right", "wrong"):
+            recorder.exception = _raised(
+                ModelevalError(
+                    f"{group.template.originalname} never awaits model.{forgotten[0]}(…): "
+                    f"write await model.{forgotten[0]}(…)"
+                )
+            )
 
     async def _run_epoch(self, recorder: Recorder, executor: Executor | None) -> None:
         group = self.group
@@ -98,6 +135,7 @@ class Body:
         arguments = self._arguments(sample, recorder)
         limit = None
         if group.timeout is not None and executor is not None:
+            recorder.deadline = time.monotonic() + group.timeout
             limit = asyncio.get_running_loop().call_later(group.timeout, self._expire, recorder)
         try:
             async with sample.resources:
@@ -113,8 +151,8 @@ class Body:
 
     def _arguments(self, sample: Sample, recorder: Recorder) -> dict[str, Any]:
         """The fixtures' values, with what must be each sample's own."""
-        assert self.group.arguments is not None
-        arguments = {**self.group.arguments, "sample": sample}
+        assert self.given is not None
+        arguments = {**self.given, "sample": sample}
         if "tmp_path" in arguments:
             own = mkdtemp(prefix=f"{self.row}-{recorder.epoch}-", dir=arguments["tmp_path"])
             arguments["tmp_path"] = Path(own)
@@ -146,9 +184,16 @@ class Body:
             recorder.abandon()
             raise
 
-    def cancel(self) -> None:
-        """Give the body up, for a reason that is not its own."""
+    def give_up(self) -> None:
+        """It has not begun, and never will."""
+        self.never = self.done = True
+
+    def cancel(self, stopped: str | None = None) -> None:
+        """Give the body up, for a reason that is not its own: where it is given, the sample is
+        reported as not run."""
         self.cancelled = True
+        if stopped is not None and self.recorders:
+            self.recorders[-1].stopped = StopRun(stopped)
         if self.task is not None:
             self.task.cancel()
 
@@ -158,19 +203,36 @@ class Body:
             self.task.cancel()
 
     @property
+    def is_instant(self) -> bool:
+        """Whether it took no time: what it asked for was in the cache."""
+        calls = [call for recorder in self.recorders for call in recorder.calls]
+        return bool(calls) and all(call.cached for call in calls)
+
+    @property
     def exception(self) -> BaseException | None:
         """What the sample's report is about: the first error, else the first wrong answer."""
         raised = [each.exception for each in self.recorders if each.exception is not None]
         errors = [each for each in raised if outcome_of(each) == "error"]
-        return next(iter(errors or raised), None)
+        stops = [each for each in raised if isinstance(each, StopRun)]
+        return next(iter(errors or stops or raised), None)
 
 
-def _raised(error: ModelevalError) -> BaseException:
+def _raised(error: BaseException) -> BaseException:
     """The same with a traceback: pytest cannot report an exception that was never raised."""
     try:
         raise error
-    except ModelevalError:
+    except BaseException:
         return error
+
+
+def _as_raised(results: Sequence[SampleResult]) -> BaseException | None:
+    """What the body must have raised, by its results."""
+    for result in results:
+        if result.outcome == "wrong":
+            return _raised(AssertionError(result.explanation or ""))
+        if result.outcome == "skipped":
+            return _raised(Skipped(result.error or "", _use_item_location=True))
+    return None
 
 
 def outcome_of(error: BaseException | None) -> Outcome:
@@ -181,13 +243,15 @@ def outcome_of(error: BaseException | None) -> Outcome:
         return "wrong"
     if isinstance(error, Skipped):
         return "skipped"
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, (asyncio.CancelledError, StopRun)):
         return "not_run"
     return "error"
 
 
-def results_of(body: Body, worker: str) -> list[SampleResult]:
+def results_of(body: Body, worker: str, gpus: str | None) -> list[SampleResult]:
     """The sample's rows of the details file, one an epoch."""
+    if body.kept is not None:
+        return body.kept
     group = body.group
     sample = body.sample or group.samples.sample(body.row)
     cluster = group.definition.cluster
@@ -204,14 +268,18 @@ def results_of(body: Body, worker: str) -> list[SampleResult]:
                 id=sample.id,
                 epoch=recorder.epoch,
                 outcome=outcome,
-                input=_text(sample.input),
-                target=_text(sample.target),
+                input=as_text(sample.input),
+                target=as_text(sample.target),
                 metadata=sample.metadata,
                 scores=scores,
-                error=explain(recorder.exception) if outcome in ("error", "skipped") else None,
+                error=explain(recorder.exception)
+                if outcome in ("error", "skipped", "not_run")
+                else None,
+                explanation=_explanation(recorder.exception) if outcome == "wrong" else None,
                 seed=recorder.seed,
-                cluster=None if cluster is None else _text(sample.metadata.get(cluster)),
+                cluster=None if cluster is None else cluster_name(sample.metadata.get(cluster)),
                 worker=worker,
+                gpus=gpus,
                 calls=recorder.calls,
             )
         )
@@ -230,12 +298,9 @@ def explain(error: BaseException | None) -> str:
     return text
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _explanation(error: BaseException | None) -> str:
+    text = str(error)
+    return text if len(text) <= MOST_EXPLAINED else f"{text[:MOST_EXPLAINED]}…"
 
 
 def _brief(value: object) -> str:

@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pytest_modeleval.errors import ModelevalError, UsageError
 
@@ -21,11 +22,33 @@ STARTER_FILES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 for what the user must put right."""
+    """Run one command. Returns the exit status: 0, 1 where a run of `noise` failed, or 2 for what
+    the user must put right."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "init":
             print(init(Path(options.folder)))
+        elif options.command == "cache":
+            print(cache(options))
+        elif options.command == "compare":
+            from pytest_modeleval.comparison_report import compare
+
+            print(compare(options.baseline, options.run, Path.cwd()))
+        elif options.command == "plan":
+            from pytest_modeleval.planning_report import plan
+
+            where = Path.cwd()
+            print(plan(options.baseline, where, options.detect, options.power, options.alpha))
+        elif options.command == "noise":
+            from pytest_modeleval.noise_report import noise
+
+            text, failed = noise(options.arguments, options.runs, options.out)
+            print(text)
+            return 1 if failed else 0
+        elif options.command == "leaderboard":
+            from pytest_modeleval.leaderboard_report import report as standings
+
+            print(standings(options.runs, options.by, options.out))
         else:
             from pytest_modeleval.doctor import report
 
@@ -57,6 +80,18 @@ def init(folder: Path) -> str:
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror or error}") from None
     return _next_steps(folder)
+
+
+def cache(options: argparse.Namespace) -> str:
+    """Look into the response cache, check it, or empty it. Raises ModelevalError."""
+    from pytest_modeleval import cache_report
+
+    file = options.file or cache_report.default_file(Path.cwd())
+    if options.what == "info":
+        return cache_report.info(file)
+    if options.what == "verify":
+        return cache_report.verify(file)
+    return cache_report.clear(file, options.model)
 
 
 def _next_steps(folder: Path) -> str:
@@ -107,6 +142,42 @@ def _parser() -> argparse.ArgumentParser:
     starter.add_argument(
         "folder", nargs="?", default="benchmarks", metavar="FOLDER", help="default: benchmarks"
     )
+    _add_cache(commands)
+    comparing = commands.add_parser(
+        "compare",
+        help="compare two runs, question by question",
+        description="Compare two runs (or baselines) question by question: the difference of every "
+        "score with its interval and p-value, and the samples that got worse or better.",
+    )
+    comparing.add_argument("baseline", help="what --baseline takes: a run, a file, git:REF:PATH …")
+    comparing.add_argument("run", help="the same")
+    planning = commands.add_parser(
+        "plan",
+        help="say how many samples a gate against a baseline needs",
+        description="Say how many samples a gate against a baseline needs to show a drop, and the "
+        "smallest drop that the samples of each benchmark can show.",
+    )
+    planning.add_argument("--baseline", required=True, metavar="RUN", help="a run or a baseline")
+    for name, default, text in (
+        ("--detect", 0.02, "drop in accuracy that is to be shown"),
+        ("--power", 0.8, "how likely it is to be shown"),
+        ("--alpha", 0.05, "how often a gate fails though nothing got worse"),
+    ):
+        planning.add_argument(
+            name, type=float, default=default, metavar="P", help=f"{text} ({default:g})"
+        )
+    _add_noise(commands)
+    ranking = commands.add_parser(
+        "leaderboard",
+        help="put the models of several runs beside each other",
+        description="Put the models of several runs beside each other: ranks with their "
+        "uncertainty, and every difference with a corrected p-value.",
+    )
+    ranking.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    ranking.add_argument(
+        "--by", action="append", default=[], metavar="FIELD", help="also by this metadata field"
+    )
+    ranking.add_argument("--out", type=Path, metavar="FILE", help="write leaderboard.json there")
     commands.add_parser(
         "doctor",
         help="show what is installed and what is at hand",
@@ -114,3 +185,52 @@ def _parser() -> argparse.ArgumentParser:
         "datasets at hand.",
     )
     return parser
+
+
+def _add_noise(commands: Any) -> None:
+    repeating = commands.add_parser(
+        "noise",
+        usage="modeleval noise [--runs K] [--out DIR] -- PYTEST ARGUMENTS",
+        help="run benchmarks several times and say what their scores vary by",
+        description="Run benchmarks several times, as they are and with another order, batch size "
+        "or seed, and say how much of a score's spread is what, how many epochs are enough, and "
+        "which gates are inside the noise.",
+    )
+    repeating.add_argument(
+        "--runs",
+        type=int,
+        default=3,
+        metavar="K",
+        help="runs under each condition, the first one among them (3, which makes 9 in all)",
+    )
+    repeating.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the runs (.modeleval/noise/<id>)"
+    )
+    repeating.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="PYTEST ARGUMENTS",
+        help="what pytest would be given, such as --model=tiny benchmarks/quickstart",
+    )
+
+
+def _add_cache(commands: Any) -> None:
+    caching = commands.add_parser(
+        "cache",
+        help="look into the response cache, check it, or empty it",
+        description="Look into the response cache, check it, or empty it.",
+    )
+    whats = caching.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for name, text in {
+        "info": "show how many replies of which model there are",
+        "verify": "check that every reply is what was stored",
+        "clear": "remove all replies, or those of one model",
+    }.items():
+        what = whats.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        what.add_argument(
+            "--file",
+            type=Path,
+            help="default: what the settings of this project say, or .modeleval/cache.sqlite",
+        )
+        if name == "clear":
+            what.add_argument("--model", metavar="BACKEND:NAME", help="as `info` names it")

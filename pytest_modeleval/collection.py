@@ -14,10 +14,12 @@ from pytest_modeleval.datasets.source import open_samples
 from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.errors import DatasetMissing, GateError, UsageError
 from pytest_modeleval.gates import Gate, check, parse_gate, parse_gates
+from pytest_modeleval.gates.derived import check_derived, is_derived
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
 from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.recorder import BUILT_IN_METRICS
+from pytest_modeleval.results.baseline import Baseline
 from pytest_modeleval.run import Run
 
 _CAPTURED = "what a body prints is captured for its own sample anyway"
@@ -80,6 +82,7 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
     except DatasetMissing as missing:
         plan = run.missing_plan(template, model, params, gate_texts, str(missing))
         return [MissingItem.make(template, plan)]
+    early_stop = bool(gate_texts) and run.settings.early_stop and not run.settings.baseline_update
     group = SampleGroup(
         template,
         definition,
@@ -90,9 +93,29 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
         gate_texts=gate_texts,
         epochs=run.settings.epochs or definition.epochs,
         timeout=definition.timeout or run.settings.sample_timeout,
+        place=next(run.places),
+        baseline=_baseline(run, model, gate_texts),
+        updating=run.settings.baseline_update,
+        order_seed=_order_seed(run, template, early_stop),
+        early_stop=early_stop,
     )
     run.groups.append(group)
     return list(_items(run, group))
+
+
+def _order_seed(run: Run, template: pytest.Function, early_stop: bool) -> str | None:
+    """What a random order of the samples is made from, the same for every model; None where they
+    run in that of the dataset."""
+    seed = run.settings.sample_order
+    if seed is None and early_stop:
+        seed = run.settings.seed
+    return None if seed is None else f"{seed}/{template.nodeid.partition('[')[0]}"
+
+
+def _baseline(run: Run, model: str, gate_texts: Sequence[str]) -> Baseline | None:
+    """What the benchmark is compared with, if a gate of it compares."""
+    compares = any(gate.kind != "threshold" for gate in parse_gates(gate_texts))
+    return run.baselines.of(model) if compares and not run.settings.baseline_update else None
 
 
 def _items(run: Run, group: SampleGroup) -> Iterator[pytest.Item]:
@@ -125,7 +148,11 @@ def complete(run: Run, session: pytest.Session) -> None:
             not chosen or session.config.getoption("lf", False) or _named(run, own)
         ):
             chosen[:] = [SampleItem.make(group, row) for row in group.rows]
+    compared = [gate for group in run.groups for gate in group.gates if gate.kind == "regression"]
     for group, chosen in samples.items():
+        if (turns := group.turns()) is not None:
+            chosen.sort(key=lambda item: turns[item.row])
+        group.family = 1 if run.settings.gate_correction == "none" else len(compared)
         group.selected = len(chosen)
         group.selected_gates = {item.gate.name for item in gates.get(group, ())}
     session.items[:] = _together(session.items, samples, gates)
@@ -137,13 +164,20 @@ def _together(
     gates: dict[SampleGroup, list[GateItem]],
 ) -> Iterator[pytest.Item]:
     """A benchmark's samples side by side and its gates behind them, wherever another plugin has
-    put them (--ff, --nf, pytest-randomly): fixtures are set up once, and gates speak of all."""
+    put them (--ff, --nf, pytest-randomly): fixtures are set up once, and gates speak of all. Those
+    against a baseline come at the end of all, since they are judged together."""
+    last = []
     for item in items:
         if not isinstance(item, (SampleItem, GateItem)):
             yield item
         elif item.group in samples:
             yield from samples.pop(item.group)
-            yield from gates.get(item.group, ())
+            for gate in gates.get(item.group, ()):
+                if gate.gate.kind == "regression":
+                    last.append(gate)
+                else:
+                    yield gate
+    yield from last
 
 
 def _named(run: Run, gates: Sequence[GateItem]) -> bool:
@@ -207,10 +241,11 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
     """The benchmark's own gates and those of the command line, each of a metric that there is."""
     base = template.nodeid.partition("[")[0]
     names = {template.originalname, template.name, base, template.nodeid}
+    epochs = run.settings.epochs or definition.epochs
     known = {*BUILT_IN_METRICS, *definition.metrics, *_module_text(run, template).scores}
     try:
         for gate in parse_gates(definition.gates):
-            _check_gate(gate, known)
+            _check_gate(gate, known, epochs)
     except GateError as error:
         raise GateError(f"{template.originalname}: {error}") from None
     texts = list(definition.gates)
@@ -219,7 +254,7 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
             continue
         run.used_gates.add(number)
         try:
-            _check_gate(parse_gate(expression), known)
+            _check_gate(parse_gate(expression), known, epochs)
             parse_gates([*texts, expression])
         except GateError as error:
             run.wrong_gates.append(f'--gate "{benchmark}: …": {error}')
@@ -228,7 +263,10 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
     return texts
 
 
-def _check_gate(gate: Gate, known: set[str]) -> None:
+def _check_gate(gate: Gate, known: set[str], epochs: int) -> None:
+    if is_derived(gate.term.metric) and gate.term.metric not in known:
+        check_derived(gate, known, epochs)
+        return
     try:
         check(gate, known)
     except GateError as error:

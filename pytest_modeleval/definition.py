@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.errors import UsageError
+from pytest_modeleval.models.protocol import Capabilities
 from pytest_modeleval.recorder import score
 
 __all__ = ["Benchmark", "FewShot", "Sample", "benchmark", "score"]
@@ -29,6 +30,7 @@ class Benchmark:
     cluster: str | None = None
     timeout: float | None = None
     metrics: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def benchmark(
@@ -41,6 +43,7 @@ def benchmark(
     cluster: str | None = None,
     timeout: float | None = None,
     metrics: Sequence[str] = (),
+    needs: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Make a test function a benchmark: it runs once for every sample of `dataset`.
 
@@ -59,6 +62,8 @@ def benchmark(
         timeout: seconds that a body may take.
         metrics: names that the body's helpers give to `score`; those that the body itself gives
             are found without this.
+        needs: what the model must be able to do, as fields of `Capabilities` ("images", "tools",
+            …); what the body itself calls is found without this.
     """
     if isinstance(gates, str):
         gates = (gates,)
@@ -66,6 +71,10 @@ def benchmark(
         raise UsageError(f"@benchmark(epochs={epochs}): a sample runs once or more")
     if timeout is not None and timeout <= 0:
         raise UsageError(f"@benchmark(timeout={timeout}): expected more than 0 seconds")
+    known = [field.name for field in fields(Capabilities)]
+    for need in needs:
+        if need not in known:
+            raise UsageError(f"@benchmark(needs=[{need!r}]): expected some of {', '.join(known)}")
     if isinstance(few_shot, int):
         few_shot = FewShot(few_shot)
     definition = Benchmark(
@@ -77,6 +86,7 @@ def benchmark(
         cluster=cluster,
         timeout=timeout,
         metrics=tuple(metrics),
+        needs=tuple(needs),
     )
 
     def mark(function: Function) -> Function:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_modeleval.models.protocol import Usage
+
 
 class ModelevalError(Exception):
     """Root of this package's errors. `str(error)` is one clear sentence, shown as it is."""
@@ -32,11 +37,39 @@ class CapabilityError(ModelError):
 
 
 class RequestError(ModelError):
-    """One request failed for good. `status` is the HTTP status where there is one."""
+    """One request failed. `status` is the HTTP status where there is one.
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    `retryable` says that the same request may succeed if it is sent again; unless it is given, the
+    status decides. `retry_after` is how many seconds the server wants to be left alone, if it said.
+    `attempts` counts how often it was sent; `usage` are the tokens that it took all the same, if
+    the server said, and `cost` US dollars.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.retryable = is_passing(status) if retryable is None else retryable
+        self.retry_after = retry_after
+        self.attempts = 1
+        self.usage: Usage | None = None
+        self.cost: float | None = None
+
+
+def is_passing(status: int | None) -> bool:
+    """Whether an HTTP status speaks of the moment and not of the request."""
+    return status is not None and (status in (408, 409, 429) or status >= 500)
+
+
+class StopRun(ModelevalError):
+    """Nothing more can be asked of the model: a wrong key, a server that stays dead, a budget that
+    is spent. Samples that meet it, and all that follow, are not run; they are no errors."""
 
 
 class SampleTimeout(ModelevalError):

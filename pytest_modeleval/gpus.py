@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_modeleval.errors import UsageError
-from pytest_modeleval.models.catalog import BackendEntry, ModelSpec
+from pytest_modeleval.models.catalog import BackendEntry, ModelSpec, in_process
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -26,9 +26,8 @@ def auto_workers(models: Iterable[ModelSpec], backends: Mapping[str, BackendEntr
     if groups:
         return len(groups)
     for spec in models:
-        entry = backends.get(spec.backend)
         # vllm and transformers without a GPU use every core already.
-        if entry is not None and entry.in_process and spec.backend not in ("vllm", "transformers"):
+        if in_process(spec, backends) and spec.backend not in ("vllm", "transformers"):
             return min(_cores(), MOST_CPU_WORKERS)
     return 0
 
@@ -36,7 +35,7 @@ def auto_workers(models: Iterable[ModelSpec], backends: Mapping[str, BackendEntr
 def gpu_groups(models: Iterable[ModelSpec]) -> list[str]:
     """The GPUs of each worker, as CUDA_VISIBLE_DEVICES has them; none where no model wants a GPU
     of its own, or there is none. Raises UsageError for GPUs that cannot be meant."""
-    sizes = [size for spec in models if (size := _gpus_for(spec))]
+    sizes = [size for spec in models if (size := gpus_for(spec))]
     if not sizes:
         return []
     gpus = visible_gpus()
@@ -52,7 +51,7 @@ def gpu_groups(models: Iterable[ModelSpec]) -> list[str]:
     return [",".join(gpus[start : start + size]) for start in range(0, len(gpus), size)]
 
 
-def _gpus_for(spec: ModelSpec) -> int:
+def gpus_for(spec: ModelSpec) -> int:
     """How many GPUs one copy of the model takes; 0 where it is none, or names its device itself."""
     if spec.backend == "transformers":
         return int(spec.arguments.get("device", "auto") in ("auto", "cuda"))

@@ -139,6 +139,8 @@ class SampleItem(pytest.Item):
     def repr_failure(  # type: ignore[override]
         self, excinfo: ExceptionInfo[BaseException]
     ) -> str | TerminalRepr:
+        if is_kept(self):
+            return shown(excinfo.exconly())  # the traceback is not kept
         error = excinfo.value
         if isinstance(error, ModelevalError):
             own = [entry for entry in excinfo.traceback if entry.path == self.path]
@@ -157,6 +159,11 @@ def harmless(failure: str | TerminalRepr) -> str | TerminalRepr:
         for entry in traceback.reprentries:
             entry.lines[:] = map(shown, entry.lines)
     return failure
+
+
+def is_kept(item: pytest.Item) -> bool:
+    """Whether an earlier process of this run has finished the sample, so that it is only told."""
+    return isinstance(item, SampleItem) and item.group.is_kept(item.row)
 
 
 class GateItem(pytest.Item):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 STARTED = 1
 ENDED = 2
@@ -35,3 +36,21 @@ def begun(path: Path) -> list[int]:
     except OSError:
         return []
     return [index for index, note in enumerate(notes) if note == STARTED]
+
+
+class WorkerNotes:
+    """The folder of what workers leave for the controller and for each other, gone with the
+    session: their journals, the tables they share, and what they found at collection."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="modeleval-", ignore_cleanup_errors=True)
+        self.folder = self._folder.name
+
+    def journal(self, worker: str) -> str:
+        return str(Path(self._folder.name) / worker)
+
+    def survey(self, worker: str) -> str:
+        return str(Path(self._folder.name) / f"{worker}.json")
+
+    def remove(self) -> None:
+        self._folder.cleanup()

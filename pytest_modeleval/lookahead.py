@@ -15,9 +15,11 @@ finished results cannot pile up either.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
@@ -28,9 +30,11 @@ from _pytest.logging import catching_logs
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
 from pytest_modeleval.capture import CaplogRouter
-from pytest_modeleval.items import SampleItem
+from pytest_modeleval.errors import StopRun
+from pytest_modeleval.group import SampleGroup
+from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.models.limiter import Limiter
-from pytest_modeleval.watchdog import PULSE, Watchdog, still_in_threads
+from pytest_modeleval.watchdog import PULSE, Fuse, Watchdog, still_in_threads
 
 AHEAD = 16
 """Windows that may be admitted and not yet reported."""
@@ -70,26 +74,37 @@ class Lookahead:
         *,
         seed: int,
         warn: Callable[[str], None],
+        idle: Callable[[], None],
+        expendable: int | None = None,
     ) -> None:
-        in_flight = max((limiter.limit for limiter in limiters), default=1)
-        self.window = in_flight
+        """`idle` is called now and then while nothing happens. `expendable`: this process may be
+        ended where a body hangs, as others run its samples again; the file descriptor that is told
+        why."""
+        self.window = _most(limiter.limit for limiter in limiters)
         self.running: set[Body] = set()
-        self._widest = WIDEST * in_flight
         self._admitted = 0
-        self._most_admitted = AHEAD * in_flight
         self._background = background
         self._upcoming = upcoming
         self._limiters = limiters
         self._seed = seed
+        self._idle = idle
         self._queue: deque[SampleItem] = deque()
         self._lock = threading.Lock()
         self._closing = False
-        self._threads = ThreadPoolExecutor(self._widest, thread_name_prefix="modeleval-body")
-        self._watchdog = Watchdog(background.loop, warn)
+        widest = WIDEST * _most(limiter.most for limiter in limiters)
+        self._threads = ThreadPoolExecutor(widest, thread_name_prefix="modeleval-body")
+        self._watchdog = Watchdog(background.loop, warn, ends_run=expendable is None)
+        self._fuse = None if expendable is None else Fuse(self.running, expendable)
+        if self._fuse is not None:
+            asyncio.run_coroutine_threadsafe(self._fuse.keep(), background.loop)
         self._in_threads: list[Body] = []
         self._arrival = threading.Condition()
         self._awaited: Body | None = None
         self._grown = False
+        self.halted: str | None = None
+        self._over = math.inf
+        self.ended = 0
+        self.instant = 0
 
     # ---------------------------------------------------------------- the main thread
 
@@ -109,21 +124,38 @@ class Lookahead:
             raise
         finally:
             with self._lock:
-                self._admitted -= 1
+                self._admitted -= not body.never
         return body
 
-    def _admit(self, items: Sequence[SampleItem]) -> Body:
-        for item in items:
-            item.body = Body(item.group, item.row, self._seed)
+    def forget(self, item: SampleItem) -> None:
+        """Nobody will take the body of `item`, if it has one."""
         with self._lock:
+            self._admitted -= item.body is not None
+        item.body = None
+        self._admit_further()
+
+    def look_further(self) -> None:
+        """A sample needs no body: those behind it may start all the same."""
+        self._admit_further()
+
+    def _admit(self, items: Sequence[SampleItem]) -> Body:
+        bodies = [Body(item.group, item.row, self._seed) for item in items]
+        with self._lock:
+            if self.halted is not None:
+                for body in bodies:
+                    body.give_up()
+                return bodies[0]
+            for item, body in zip(items, bodies):
+                item.body = body
             self._queue.extend(items)
             self._admitted += len(items)
         self._background.loop.call_soon_threadsafe(self._start)
-        first: Body = items[0].body
-        return first
+        return bodies[0]
 
     def _admit_further(self) -> None:
-        room = self._most_admitted - self._admitted
+        if self.halted is not None:
+            return
+        room = AHEAD * self._in_flight - self._admitted
         if room < self.window and self._admitted > self.window:
             return  # in gulps: looking for one item at a time would cost more than it gains
         if following := self._upcoming.next(room):
@@ -138,8 +170,11 @@ class Lookahead:
                 if self._grown:
                     self._grown = False
                     self._admit_further()
+                elif time.monotonic() > self._over:
+                    body.give_up()
                 elif not self._arrival.wait(PULSE):
                     self._watchdog.look(self.running)
+                    self._idle()
             self._awaited = None
 
     def cancel(self, grace: float = 5.0) -> bool:
@@ -153,11 +188,49 @@ class Lookahead:
             return False
         return True
 
-    def stuck(self) -> list[Body]:
-        """The bodies whose threads nothing can end, after a grace period."""
+    def stuck(self, hurried: bool) -> list[Body]:
+        """The bodies whose threads nothing can end, after a grace period unless it is hurried."""
+        if hurried:
+            return [body for body in self._in_threads if body.in_thread]
         return still_in_threads(self._in_threads)
 
     # ---------------------------------------------------------------- any thread
+
+    def drop(self, group: SampleGroup) -> None:
+        """What of a group has not started will not, and what runs is ended."""
+        with self._lock:
+            dropped = [item for item in self._queue if item.group is group]
+            for item in dropped:
+                self._queue.remove(item)
+                item.body.give_up()
+                item.body = None
+            self._admitted -= len(dropped)
+        self._background.loop.call_soon_threadsafe(self._cancel_group, group)
+
+    def halt(self, reason: str, grace: float | None = None) -> None:
+        """No further body starts; what only waited has no body any more. What runs may end, within
+        `grace` seconds if that is given: then it is cancelled, and what cannot be is left behind
+        as soon as pytest comes to it."""
+        if grace is not None:
+            self._over = time.monotonic() + grace + PULSE
+            loop = self._background.loop
+            loop.call_soon_threadsafe(loop.call_later, grace, self._give_up_running)
+        with self._lock:
+            if self.halted is not None:
+                return
+            self.halted = reason
+            self._admitted -= len(self._queue)
+            for item in self._queue:
+                item.body.give_up()
+                item.body = None
+            self._queue.clear()
+        with self._arrival:
+            self._arrival.notify()
+
+    @property
+    def _in_flight(self) -> int:
+        """How many requests there may be at once; a limiter may change its mind."""
+        return _most(limiter.limit for limiter in self._limiters)
 
     @property
     def waiting(self) -> int:
@@ -183,6 +256,7 @@ class Lookahead:
     # ---------------------------------------------------------------- the background loop
 
     def _start(self) -> None:
+        self.window = min(self.window, max(1, WIDEST * self._in_flight))
         while len(self.running) < self.window and not self._closing:
             with self._lock:
                 if not self._queue:
@@ -191,13 +265,19 @@ class Lookahead:
             body: Body = item.body
             self._upcoming.started(item)
             self.running.add(body)
+            if self._fuse is not None:
+                self._fuse.started()
             body.task = self._background.loop.create_task(self._run(item, body))
 
     async def _run(self, item: SampleItem, body: Body) -> None:
         try:
             await body.run(self._threads)
         finally:
+            if isinstance(body.exception, StopRun):
+                self.halt(str(body.exception))
             self.running.discard(body)
+            self.ended += 1
+            self.instant += body.is_instant
             self._upcoming.ended(item)
             self._widen()
             self._start()
@@ -213,11 +293,20 @@ class Lookahead:
     def _widen(self) -> None:
         """A body has just ended: were its model busy, another request would have its place."""
         if (
-            self.window < self._widest
+            self.window < WIDEST * self._in_flight
             and self._queue
             and not any(limiter.full for limiter in self._limiters)
         ):
             self.window += 1
+
+    def _give_up_running(self) -> None:
+        for body in self.running:
+            body.cancel(self.halted)
+
+    def _cancel_group(self, group: SampleGroup) -> None:
+        for body in self.running:
+            if body.group is group:
+                body.cancel()
 
     async def _cancel(self, grace: float) -> None:
         self._closing = True
@@ -228,6 +317,10 @@ class Lookahead:
             body.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
+
+
+def _most(limits: Iterable[int]) -> int:
+    return max(limits, default=1)
 
 
 class InOrder:
@@ -245,7 +338,7 @@ class InOrder:
         found: list[SampleItem] = []
         while len(found) < most and self._next < len(self._items):
             item = self._items[self._next]
-            if isinstance(item, SampleItem):
+            if isinstance(item, SampleItem) and not is_kept(item) and not item.group.enough:
                 if not item.group.ready():
                     break
                 found.append(item)

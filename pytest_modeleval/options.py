@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
 import sys
@@ -11,9 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_modeleval.models.model import ChooseBy
+
+if TYPE_CHECKING:
+    from pytest_modeleval.gates.correction import Correction
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,18 +38,36 @@ class RunConfig:
     aliases: Mapping[str, Mapping[str, Any]]
     gates: tuple[tuple[str, str], ...]
     baseline: str | None
+    baseline_update: bool
+    gate_correction: Correction
+    early_stop: bool
     max_samples: int | None
     sample_seed: int | None
+    sample_order: int | None
     epochs: int | None
     seed: int
     concurrency: int | None
+    fallback_model: str | None
+    max_attempts: int
+    choose_by: ChooseBy
+    max_outage: float
+    request_timeout: float | None
     sample_timeout: float | None
+    max_time: float | None
     max_errors: str | None
+    max_cost: float | None
+    max_tokens: int | None
+    dry_run: bool
     data: tuple[Path, ...]
     out: Path | None
+    resume: str | None
     missing: str
     wrong: str
     junit_samples: str
+    slices: tuple[str, ...]
+    cache: str
+    cache_file: Path
+    cache_size: int
 
     def allowed_errors(self, planned: int) -> int | None:
         """How many of `planned` samples may fail with an error; None when none was allowed."""
@@ -55,7 +80,8 @@ class RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting: its flag, how its text is read, and what it is when nobody says."""
+    """One setting: its flag, how its text is read, and what it is when nobody says. A switch takes
+    no value on the command line, and true or false elsewhere."""
 
     flag: str
     help: str
@@ -63,6 +89,7 @@ class Option:
     default: Any = None
     metavar: str | None = None
     repeatable: bool = False
+    switch: bool = False
     choices: tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
 
@@ -92,11 +119,36 @@ def _seconds(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
+def _bytes(text: str) -> int:
+    """Bytes, or a number with kB, MB, GB or TB (powers of 1000)."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip().lower())
+    if found is None:
+        raise ValueError("expected a size such as 500MB or 2GB")
+    return int(float(found[1]) * 1000 ** " kmgt".index(found[2] or " "))
+
+
+def _dollars(text: str) -> float:
+    try:
+        amount = float(text.strip().removeprefix("$"))
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount) or amount <= 0:
+        raise ValueError("expected US dollars, such as 5 or 0.50")
+    return amount
+
+
 def _errors(text: str) -> str:
     found = re.fullmatch(r"\d+|(\d+(?:\.\d+)?)%", text.strip())
     if found is None or float(found[1] or 0) > 100:
         raise ValueError("expected a number such as 5, or a share such as 1%")
     return text.strip()
+
+
+def _yes_or_no(text: str) -> bool:
+    found = {"true": True, "1": True, "false": False, "0": False}.get(text.strip().lower())
+    if found is None:
+        raise ValueError("expected true or false")
+    return found
 
 
 def _pair(text: str) -> str:
@@ -149,7 +201,34 @@ OPTIONS = (
         repeatable=True,
     ),
     Option("--judge", "short for --role judge=MODEL", metavar="MODEL"),
-    Option("--baseline", "run to compare with (regression gates come later)", metavar="RUN"),
+    Option(
+        "--baseline",
+        "what gates compare with: a run's folder or id, a file, a URL, or git:REF:PATH (default: "
+        "benchmarks/baselines/<alias>.json, where that is)",
+        metavar="RUN",
+    ),
+    Option(
+        "--baseline-update",
+        "write what this run scores to benchmarks/baselines/<alias>.json",
+        switch=True,
+        read=_yes_or_no,
+        default=False,
+    ),
+    Option(
+        "--early-stop",
+        "end each benchmark as soon as its gates are decided, with their error rates kept",
+        switch=True,
+        read=_yes_or_no,
+        default=False,
+    ),
+    Option(
+        "--gate-correction",
+        "how gates against a baseline are corrected for their number: holm (the chance of any "
+        "false alarm in a run stays 5 %%), fdr (the share of false ones among the alarms does) or "
+        "none (holm)",
+        default="holm",
+        choices=("holm", "fdr", "none"),
+    ),
     Option(
         "--gate",
         'one more gate, such as "test_gsm8k: accuracy >= 0.8"; repeatable',
@@ -164,22 +243,82 @@ OPTIONS = (
         int,
         metavar="S",
     ),
+    Option("--sample-order", "ask the samples in a random order of this seed", int, metavar="S"),
     Option("--epochs", "how often each sample runs", _positive, metavar="K"),
     Option("--modeleval-seed", "run seed, from which each call's seed is made (0)", int, 0, "SEED"),
     Option(
+        "--choose-by",
+        "how model.choose finds its choice: by log-likelihood (default), or by letters, which a "
+        "model that only generates can do",
+        default="likelihood",
+        choices=("likelihood", "letters"),
+    ),
+    Option(
         "--concurrency",
-        "requests in flight (default: 64 for an API, an in-process engine's batch size)",
+        "requests in flight, at most (default: from 64 an API adapts; an engine's batch size)",
         _positive,
         metavar="N",
     ),
     Option(
+        "--fallback-model",
+        "second endpoint of the same model, asked while the first is away",
+        metavar="MODEL",
+    ),
+    Option(
+        "--max-attempts",
+        "how often a request is sent that fails for a passing reason, such as 429 or 503 (10)",
+        _positive,
+        10,
+        "N",
+    ),
+    Option(
+        "--max-outage",
+        "time after which a run ends whose server does not come back, such as 90s or 5m (5m)",
+        _seconds,
+        300.0,
+        "T",
+    ),
+    Option(
+        "--request-timeout",
+        "time that one request may take once it is sent, such as 90s",
+        _seconds,
+        None,
+        "T",
+    ),
+    Option(
         "--sample-timeout", "time that a sample may take, such as 90s or 5m", _seconds, None, "T"
+    ),
+    Option(
+        "--max-time",
+        "time that the run may take, such as 30m or 2h: what it does not come to is not run",
+        _seconds,
+        None,
+        "T",
     ),
     Option(
         "--max-errors",
         "samples that may fail with an error before the run does, as N or N%%",
         _errors,
         metavar="N",
+    ),
+    Option(
+        "--max-cost",
+        "US dollars that the run may cost; then it stops, and what is not run is told",
+        _dollars,
+        metavar="USD",
+    ),
+    Option(
+        "--max-tokens",
+        "tokens of prompts and replies that the run may take; then it stops",
+        _positive,
+        metavar="N",
+    ),
+    Option(
+        "--modeleval-dry-run",
+        "say how many requests and tokens the run would take and what it may cost; nothing is sent",
+        switch=True,
+        read=_yes_or_no,
+        default=False,
     ),
     Option(
         "--modeleval-data",
@@ -195,6 +334,33 @@ OPTIONS = (
         "DIR",
     ),
     Option(
+        "--modeleval-cache",
+        "response cache: use it (on), do without (off), write nothing (read), or ask everything "
+        "again and keep that (refresh) (on)",
+        default="on",
+        choices=("on", "off", "read", "refresh"),
+    ),
+    Option(
+        "--modeleval-cache-file",
+        "the response cache's file (default: .modeleval/cache.sqlite)",
+        Path,
+        Path(".modeleval/cache.sqlite"),
+        "FILE",
+    ),
+    Option(
+        "--modeleval-cache-size",
+        "size past which the least recently used replies go (2GB)",
+        _bytes,
+        2_000_000_000,
+        "SIZE",
+    ),
+    Option(
+        "--resume",
+        "unfinished run to go on with: its id, its folder, latest, or no to start anew (default: "
+        "the last run of the same command, where that is unfinished)",
+        metavar="RUN",
+    ),
+    Option(
         "--modeleval-missing",
         "what becomes of a benchmark whose dataset is not at hand (undecided)",
         default="undecided",
@@ -205,6 +371,12 @@ OPTIONS = (
         "how a wrong sample is reported (pass: the letter w, and the run stays green)",
         default="pass",
         choices=("pass", "xfail", "fail"),
+    ),
+    Option(
+        "--slice",
+        "field of the samples' metadata by which leaderboard.json breaks accuracy down; repeatable",
+        metavar="FIELD",
+        repeatable=True,
     ),
     Option(
         "--junit-samples",
@@ -223,6 +395,11 @@ def add_options(parser: Any) -> None:
         "pyproject.toml, and in the environment as MODELEVAL_MODEL … (several joined with ;)",
     )
     for option in OPTIONS:
+        if option.switch:
+            group.addoption(
+                option.flag, dest=option.dest, action="store_true", default=None, help=option.help
+            )
+            continue
         group.addoption(
             option.flag,
             dest=option.dest,
@@ -246,6 +423,8 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
     roles = dict(text.partition("=")[::2] for text in said["role"])
     if said["judge"]:
         roles["judge"] = said["judge"]
+    if len(said["model"]) > 1 and said["fallback_model"]:
+        raise UsageError("--fallback-model speaks of the one model, but there are several")
     if len(said["model"]) > 1 and said["model_arg"]:
         raise UsageError(
             "--model-arg speaks of the one model, but there are several: give each an alias in "
@@ -258,24 +437,44 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         aliases=aliases,
         gates=tuple(_split_gate(text) for text in said["gate"]),
         baseline=said["baseline"],
+        baseline_update=said["baseline_update"],
+        gate_correction=said["gate_correction"],
+        early_stop=said["early_stop"],
         max_samples=said["max_samples"],
         sample_seed=said["sample_seed"],
+        sample_order=said["sample_order"],
         epochs=said["epochs"],
         seed=said["seed"],
         concurrency=said["concurrency"],
+        fallback_model=said["fallback_model"],
+        max_attempts=said["max_attempts"],
+        choose_by=said["choose_by"],
+        max_outage=said["max_outage"],
+        request_timeout=said["request_timeout"],
         sample_timeout=said["sample_timeout"],
+        max_time=said["max_time"],
         max_errors=said["max_errors"],
-        data=tuple(_data_base(command_line, root) / folder for folder in said["data"]),
+        max_cost=said["max_cost"],
+        max_tokens=said["max_tokens"],
+        dry_run=said["dry_run"],
+        data=tuple(_base("data", command_line, root) / folder for folder in said["data"]),
         out=said["out"],
+        resume=said["resume"],
         missing=said["missing"],
         wrong=said["wrong"],
         junit_samples=said["junit_samples"],
+        slices=tuple(said["slice"]),
+        cache=said["cache"],
+        cache_file=_base("cache_file", command_line, root) / said["cache_file"],
+        cache_size=said["cache_size"],
     )
 
 
-def _data_base(command_line: Callable[[str], Any], root: Path) -> Path:
-    """What a relative data folder starts from: whoever types one means the current folder."""
-    typed = command_line("modeleval_data") is not None or os.environ.get("MODELEVAL_DATA")
+def _base(key: str, command_line: Callable[[str], Any], root: Path) -> Path:
+    """What a relative path starts from: whoever types one means the current folder."""
+    typed = command_line(f"modeleval_{key}") is not None or os.environ.get(
+        f"MODELEVAL_{key.upper()}"
+    )
     return Path.cwd() if typed else root
 
 

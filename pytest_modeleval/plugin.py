@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,12 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     config.stash[DIST_CHOSEN] = getattr(option, "distload", False) or (
         getattr(option, "dist", "no") != "no"
     )
+    if getattr(option, "numprocesses", None) or config.stash[DIST_CHOSEN]:
+        from pytest_modeleval.options import load
+
+        with suppress(ModelevalError):  # which is told later
+            if load(config.getoption, config.rootpath).dry_run:  # this process asks nobody
+                option.numprocesses, option.dist, option.distload, option.tx = 0, "no", False, []
     return (yield)
 
 
@@ -154,7 +161,8 @@ def models(request: pytest.FixtureRequest, modeleval_alias: str) -> Generator[An
 @pytest.fixture(scope="session")
 def model(models: Any) -> Model:
     """The model under test, named with --model: await model.chat(…), model.complete(…),
-    model.choose(…), model.loglikelihood(…). A plain `def` calls the same without await."""
+    model.choose(…), model.loglikelihood(…), model.perplexity(…). A plain `def` calls the same
+    without await."""
     return models["model"]  # type: ignore[no-any-return]
 
 
@@ -172,4 +180,12 @@ def active(config: pytest.Config) -> Run:
             config.stash[WRONG] = str(error)
             raise pytest.UsageError(str(error)) from None
         config.pluginmanager.register(Session(config), "modeleval-session")
+        if settings.dry_run:
+            from pytest_modeleval.dry_run import DryRun
+
+            config.pluginmanager.register(DryRun(config.stash[RUN]), "modeleval-dry-run")
+        if hasattr(config, "workerinput"):
+            from pytest_modeleval.worker import Worker
+
+            config.pluginmanager.register(Worker(config), "modeleval-worker")
     return config.stash[RUN]

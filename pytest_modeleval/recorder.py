@@ -19,13 +19,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
-from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.errors import ModelevalError, StopRun
 from pytest_modeleval.results.record import Call
 
 
 @dataclass(slots=True, eq=False)
 class Recorder:
-    """The record of one epoch of one sample. Times are seconds; `started_at` is since 1970."""
+    """The record of one epoch of one sample. Times are seconds; `started_at` is since 1970,
+    `deadline` is of the monotonic clock. A call that ended in `stopped` makes the sample one that
+    was not run, whatever the body made of it."""
 
     benchmark: str
     sample_id: str
@@ -40,7 +42,9 @@ class Recorder:
     catching: list[list[warnings.WarningMessage]] = field(default_factory=list)
     warnings: list[warnings.WarningMessage] = field(default_factory=list)
     exception: BaseException | None = None
+    stopped: StopRun | None = None
     timed_out: bool = False
+    deadline: float | None = None
     started_at: float = 0.0
     duration: float = 0.0
     calls_begun: int = 0
@@ -127,6 +131,8 @@ def score(name: str, value: float) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise ModelevalError(f"score({name!r}, {value!r:.60}): a score is a finite number")
+    if name == "confidence" and not 0 <= number <= 1:
+        raise ModelevalError(f"score('confidence', {value!r:.60}): a confidence is from 0 to 1")
     recorder.scores[name] = number
     return number
 
@@ -142,7 +148,7 @@ def is_metric_name(name: object) -> bool:
 
 
 CALL_METRICS = ("latency_s", "ttft_s", "tpot_s", "prompt_tokens", "completion_tokens", "cost")
-"""Measured over a sample's calls to the model under test."""
+"""Measured over a sample's calls to the model under test, and shown."""
 
-BUILT_IN_METRICS = ("accuracy", *CALL_METRICS)
+BUILT_IN_METRICS = ("accuracy", *CALL_METRICS, "queue_s")
 """What every sample has."""

@@ -21,7 +21,8 @@ from _pytest.skipping import xfailed_key
 from pytest_modeleval.body import Body, explain, outcome_of, results_of, unrun_result
 from pytest_modeleval.capture import sections_of
 from pytest_modeleval.comparisons import shorten_comparisons
-from pytest_modeleval.items import SampleItem
+from pytest_modeleval.errors import StopRun
+from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.results.record import Outcome, SampleResult
 from pytest_modeleval.stash import RUN
@@ -29,6 +30,8 @@ from pytest_modeleval.tally import SampleReport, sample_outcome
 
 if TYPE_CHECKING:
     from pytest_modeleval.run import Run
+
+NOT_NEEDED = "not needed: the gates are decided"
 
 MOST_SHOWN = 20_000
 """Characters of a prompt or a reply that are printed on a miss."""
@@ -40,16 +43,24 @@ def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bo
     """Set up where it is the first of its group, await its body, report, and take down where it
     is the last. None leaves the item to pytest's own protocol."""
     group = item.group
-    if run.plain_protocol or not group.runs_plainly:
+    stopped = group.enough or (run.halted is not None and item.body is None)
+    if not stopped and (run.plain_protocol or not group.runs_plainly):
         return None
     ihook, node_id, location = group.ihook, item.nodeid, item.location
     ihook.pytest_runtest_logstart(nodeid=node_id, location=location)
     if run.first_lines_only:
         shorten_comparisons()
     called = None
-    if group.refusal is not None:
-        _report_refused(run, item, group.refusal)
-    elif _set_up(item):
+    kept = is_kept(item)
+    why = None if kept else run.given_up(item)
+    ready = not group.enough and (kept or (why is None and _set_up(item)))
+    if ready and not kept:
+        why = group.refusal  # setting up may load a model, and then is known what it cannot do
+    if group.enough:
+        _report_not_needed(run, item)
+    elif why is not None:
+        _report_given_up(run, item, why)
+    elif ready:
         called = _report_call(run, item)
     if item.session.shouldfail or item.session.shouldstop:
         nextitem = None
@@ -84,6 +95,19 @@ def _set_up(item: SampleItem) -> bool:
 def _report_call(run: Run, item: SampleItem) -> pytest.TestReport:
     body = _take(run, item)
     error = body.exception
+    if item.group.enough and (not body.recorders or outcome_of(error) == "not_run"):
+        item.body = None
+        return _report_not_needed(run, item)
+    if body.never:  # stopped while it was waited for
+        report = _plain_report(item, "call", "skipped")
+        _complete_given_up(run, item, report, run.halted or "")
+        item.ihook.pytest_runtest_logreport(report=report)
+        return report  # type: ignore[no-any-return]
+    if isinstance(error, StopRun):
+        report = _plain_report(item, "call", "skipped", body=body, run=run)
+        complete_report(run, item, report, body)
+        item.ihook.pytest_runtest_logreport(report=report)
+        return report  # type: ignore[no-any-return]
     if error is None and not run.others_make_reports:
         report = _plain_report(item, "call", "passed", body=body, run=run)
         complete_report(run, item, report, body)
@@ -107,12 +131,35 @@ def _report_call(run: Run, item: SampleItem) -> pytest.TestReport:
     return report  # type: ignore[no-any-return]
 
 
-def _report_refused(run: Run, item: SampleItem, reason: str) -> None:
-    path, line, _ = item.location
-    report = _plain_report(item, "call", "skipped", longrepr=(path, line or 0, reason))
-    _attach(report, item, _unrun(item, "not_run", reason))
-    report.modeleval_outcome = "not_run"
+def _report_not_needed(run: Run, item: SampleItem) -> pytest.TestReport:
+    report = _plain_report(item, "call", "skipped")
+    _complete_not_needed(run, item, report)
     item.ihook.pytest_runtest_logreport(report=report)
+    return report  # type: ignore[no-any-return]
+
+
+def _complete_not_needed(run: Run, item: SampleItem, report: Any) -> None:
+    run.forget(item)
+    _attach(report, item, [])
+    report.modeleval_outcome = "not_needed"
+    _not_run(item, report, NOT_NEEDED)
+
+
+def _report_given_up(run: Run, item: SampleItem, reason: str) -> None:
+    report = _plain_report(item, "call", "skipped")
+    _complete_given_up(run, item, report, reason)
+    item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _complete_given_up(run: Run, item: SampleItem, report: Any, reason: str) -> None:
+    _attach(report, item, _unrun(item, "not_run", reason))
+    report.modeleval.stopped = run.halted
+    _not_run(item, report, reason)
+
+
+def _not_run(item: SampleItem, report: Any, reason: str) -> None:
+    path, line, _ = item.location
+    report.outcome, report.longrepr = "skipped", (path, line or 0, shown(reason))
 
 
 def report_condemned(run: Run, item: pytest.Item, nextitem: pytest.Item | None, why: str) -> bool:
@@ -173,11 +220,17 @@ def _same_group(item: pytest.Item, other: pytest.Item | None) -> bool:
 def run_in_pytest_protocol(item: SampleItem) -> None:
     """The item's `runtest`, for pytest's own protocol: as if the body had run right here."""
     run = item.config.stash[RUN]
-    if item.group.refusal is not None:
-        pytest.skip(item.group.refusal)
+    if item.group.enough:
+        pytest.skip(NOT_NEEDED)
+    if (why := run.given_up(item)) is not None:
+        pytest.skip(why)
     body = _take(run, item)
+    if body.never:
+        pytest.skip(run.halted or "")
     _add_sections(run, item, body)
     _emit_warnings(item, body)
+    if isinstance(body.exception, StopRun):
+        pytest.skip(str(body.exception))
     if body.exception is not None:
         raise body.exception
 
@@ -191,21 +244,35 @@ def _take(run: Run, item: SampleItem) -> Body:
 
 def complete_unrun(item: SampleItem, report: Any, call: pytest.CallInfo[None]) -> None:
     """Give a report of a set-up that failed or was skipped the result of its sample."""
-    expected = call.excinfo is not None and isinstance(call.excinfo.value, pytest.xfail.Exception)
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, StopRun):
+        run = item.config.stash[RUN]
+        run.halt(str(error))
+        _complete_given_up(run, item, report, str(error))
+        return
+    expected = isinstance(error, pytest.xfail.Exception)
     outcome: Outcome = "skipped" if report.skipped or expected else "error"
     _attach(report, item, _unrun(item, outcome, _reason(report)))
 
 
 def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) -> None:
     """Say on the report what became of the sample, and give it the sample's results."""
+    if body is None and item.group.enough:
+        _complete_not_needed(run, item, report)
+        return
+    if body is None and (why := run.given_up(item)) is not None:
+        _complete_given_up(run, item, report, why)
+        return
     if body is None:
         _attach(report, item, _unrun(item, "error", _reason(report)))
         return
-    results = results_of(body, run.worker)
+    results = results_of(body, run.worker, run.gpus)
     report.start = body.recorders[0].started_at  # when it ran, not when it was waited for
     report.duration = sum(recorder.duration for recorder in body.recorders)
     report.stop = report.start + report.duration
     _attach(report, item, results)
+    report.modeleval.kept = body.kept is not None
+    report.modeleval.identities = run.models_to_tell()
     if results:
         report.user_properties.extend(results[0].scores.items())
         if run.plain_protocol or not item.group.runs_plainly:
@@ -215,6 +282,9 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
     elif report.modeleval_outcome == "error" and run.errors_are_counted:
         report.modeleval_explanation = explain(body.exception)
         report.outcome = "passed"
+    elif isinstance(body.exception, StopRun):
+        report.modeleval.stopped = str(body.exception)
+        _not_run(item, report, str(body.exception))
     item.body = None
     for recorder in body.recorders:
         recorder.exception = None  # its traceback leads back here: a circle that would linger
@@ -248,7 +318,7 @@ def _dialogue(results: Sequence[SampleResult]) -> list[tuple[str, str]]:
             asked = "\n".join(f"[{each['role']}] {each['content']}" for each in call.messages)
             sections.append((f"prompt{which} to {call.model}", asked))
             answer = call.reply
-            if call.kind == "loglikelihood":
+            if call.loglikelihoods:
                 answer = "\n".join(
                     f"{each['sum']:10.4f}  {each['continuation']!r}" for each in call.loglikelihoods
                 )

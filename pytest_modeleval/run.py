@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
+from pytest_modeleval import routing
 from pytest_modeleval.asked import Asked
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
 from pytest_modeleval.capture import OutputRouting, log_formatter
 from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
-from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.errors import ModelevalError, StopRun
 from pytest_modeleval.group import Models, SampleGroup
-from pytest_modeleval.items import SampleItem
+from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.lookahead import Lookahead, Upcoming, run_inline
-from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, parse_spec
+from pytest_modeleval.models.budget import Budget
+from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, in_process, parse_spec
 from pytest_modeleval.models.model import Model
-from pytest_modeleval.models.pool import ModelPool
+from pytest_modeleval.models.pool import ModelPool, check_prices
+from pytest_modeleval.models.response_cache import ResponseCache
+from pytest_modeleval.models.shared_state import SharedState
+from pytest_modeleval.models.status import Status
 from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
+from pytest_modeleval.results.baseline import Baselines
+from pytest_modeleval.results.run_folder import STATE
 from pytest_modeleval.tally import Plan
+from pytest_modeleval.telemetry import open_telemetry
+
+if TYPE_CHECKING:
+    from pytest_modeleval.otel import Telemetry
 
 HARMLESS = ("_pytest.", "xdist.", "pytest_modeleval.", "_hypothesis_pytestplugin")
 """Modules whose hooks round a test ask nothing of a sample."""
@@ -41,10 +55,12 @@ class Run:
         self.settings = settings
         self.asked = Asked(config)
         self.groups: list[SampleGroup] = []
+        self.places = itertools.count()
         self.missing: list[Plan] = []
         self.opened: dict[Any, tuple[Samples, Sequence[int]]] = {}
         self.used_gates: set[int] = set()
         self.wrong_gates: list[str] = []
+        self.notices: list[str] = []
         self.module_texts: dict[Path, ModuleText] = {}
         self.lookahead: Lookahead | None = None
         self.has_samples = False
@@ -53,11 +69,25 @@ class Run:
         self.plain_protocol = False
         self.others_make_reports = False
         self._strict: str | None = None
+        self._halted: str | None = None
+        self._models_told = 0
+        self.began = time.monotonic()
+        self.idle: Callable[[], None] = lambda: None
+        """Called now and then while the main thread waits for a body."""
+        self.run_id = ""
+        """The same in all processes of the run. It and `state` are there once samples are."""
+        self.state: SharedState
+        """What all processes of the run share; the file is made when it is first used."""
         self.specs = by_alias(
             [
                 parse_spec(text, settings.model_arguments, settings.aliases)
                 for text in settings.models
             ]
+        )
+        self.fallback = (
+            parse_spec(settings.fallback_model, {}, settings.aliases)
+            if settings.fallback_model is not None
+            else None
         )
         self.roles = {
             role: parse_spec(text, {}, settings.aliases) for role, text in settings.roles.items()
@@ -77,6 +107,10 @@ class Run:
         more = self.config.hook.pytest_modeleval_datasets()
         return [*REGISTERED, *(dataset for each in more for dataset in each)]
 
+    @cached_property
+    def baselines(self) -> Baselines:
+        return Baselines(self.settings.baseline, self.config.rootpath)
+
     # ---------------------------------------------------------------- who and how
 
     @property
@@ -84,6 +118,17 @@ class Run:
         """The xdist worker's name, or "main"."""
         given: Mapping[str, Any] = getattr(self.config, "workerinput", {})
         return str(given.get("workerid", "main"))
+
+    def write_into(self, folder: Path, run_id: str) -> None:
+        """It is settled which run this is; nothing has been asked of a model."""
+        self.run_id = run_id
+        self.state = SharedState(folder.absolute() / STATE[0])
+
+    @property
+    def gpus(self) -> str | None:
+        """The GPUs that this xdist worker was given for itself."""
+        given: Mapping[str, Any] = getattr(self.config, "workerinput", {})
+        return given.get("modeleval_gpus")
 
     @property
     def wrong_passes(self) -> bool:
@@ -125,22 +170,71 @@ class Run:
 
     @cached_property
     def pool(self) -> ModelPool:
-        return ModelPool(self.background, self.backends, concurrency=self.settings.concurrency)
+        given: Mapping[str, Any] = getattr(self.config, "workerinput", {})
+        settings = self.settings
+        return ModelPool(
+            self.background,
+            self.backends,
+            concurrency=settings.concurrency,
+            max_attempts=settings.max_attempts,
+            max_outage=settings.max_outage,
+            request_timeout=settings.request_timeout,
+            run_id=self.run_id,
+            cache=self.cache,
+            choose_by=settings.choose_by,
+            state=self.state,
+            fallback=self.fallback,
+            budget=Budget(self.state, max_cost=settings.max_cost, max_tokens=settings.max_tokens),
+            processes=given.get("workercount", 1),
+            telemetry=self.telemetry,
+            dry_run=settings.dry_run,
+        )
 
-    def prepare(self, session: pytest.Session) -> SampleItem | None:
-        """Find out how the session's samples are to be run, and name the first of them. Raises
-        pytest.UsageError where there are samples, but no model."""
+    @cached_property
+    def cache(self) -> ResponseCache | None:
+        """The response cache; it opens with the first model."""
+        settings = self.settings
+        if settings.cache == "off":
+            return None
+        return ResponseCache(
+            settings.cache_file, mode=settings.cache, limit=settings.cache_size, warn=self.warn
+        )
+
+    @cached_property
+    def telemetry(self) -> Telemetry | None:
+        """OpenTelemetry's spans and metrics, where they are configured."""
+        given: Mapping[str, Any] = getattr(self.config, "workerinput", {})
+        if self.settings.dry_run:
+            return None
+        try:
+            return open_telemetry(given.get("modeleval_trace"))
+        except ModelevalError as error:
+            self.warn(str(error))
+            return None
+
+    def check_prices(self) -> None:
+        """Raises UsageError where --max-cost could not be held."""
+        if self.settings.max_cost is not None:
+            check_prices([*self.specs.values(), *self.roles.values()], self.backends)
+
+    def prepare(self, session: pytest.Session) -> None:
+        """Find out how the session's samples are to be run. Raises pytest.UsageError where there
+        are samples, but no model, or not the helpers that they ask for."""
         items = [item for item in session.items if isinstance(item, SampleItem)]
         if not items:
-            return None
+            return
         if not self.specs:
             raise pytest.UsageError(
                 "no model to evaluate: name one with --model, such as --model=tiny, "
                 "--model=openai:NAME, or an alias from [tool.modeleval.models]"
             )
+        try:
+            for group in dict.fromkeys(item.group for item in items):
+                routing.check_roles(group.template.originalname, self._asked_by(group), self.roles)
+        except ModelevalError as error:
+            raise pytest.UsageError(str(error)) from None
         self._choose_protocol(items)
         self.has_samples = True
-        return items[0]
 
     def start(self, first: SampleItem, upcoming: Upcoming) -> None:
         """Load or probe the models and start looking ahead. Raises pytest.UsageError."""
@@ -148,16 +242,61 @@ class Run:
             self._open_models(first.group.model)
         except ModelevalError as error:
             raise pytest.UsageError(shown(str(error))) from None
-        self._refuse_what_cannot_run()
+        for group in self.groups:
+            group.telemetry = self.telemetry
         self.lookahead = Lookahead(
             self.background,
             upcoming,
             self.pool.limiters,
             seed=self.settings.seed,
-            warn=self._warn,
+            warn=self.warn,
+            idle=lambda: self.idle(),
+            expendable=self._expendable,
         )
+        if self._halted is not None:  # while the models were loaded
+            self.lookahead.halt(self._halted)
 
-    def routing(self) -> OutputRouting:
+    @property
+    def halted(self) -> str | None:
+        """Why nothing more is run, if so."""
+        return self._halted or (self.lookahead.halted if self.lookahead is not None else None)
+
+    def halt(self, reason: str, grace: float | None = None) -> None:
+        """Start no further body; what is left is reported as not run, and so is what runs for
+        longer than `grace` seconds, if that is given. From any thread."""
+        self._halted = self._halted or reason
+        if self.lookahead is not None:
+            self.lookahead.halt(reason, grace)
+
+    def enough(self, benchmark: str, model: str) -> None:
+        """All gates of a benchmark are decided: what it has left is not needed. From any thread."""
+        for group in self.groups:
+            if (group.name, group.model) == (benchmark, model):
+                group.enough = True
+                if self.lookahead is not None:
+                    self.lookahead.drop(group)
+
+    def forget(self, item: SampleItem) -> None:
+        """The item is not needed: nobody will take its body."""
+        if self.lookahead is not None:
+            self.lookahead.forget(item)
+
+    def given_up(self, item: SampleItem) -> str | None:
+        """Why the item is not run: the model cannot serve its benchmark, or the run was stopped
+        before its body began."""
+        if item.group.refusal is not None:
+            return item.group.refusal
+        return self.halted if item.body is None else None
+
+    @property
+    def _expendable(self) -> int | None:
+        """Standard error as it was before pytest captured it, in a worker whose samples another
+        one runs again if it dies."""
+        if "modeleval_journal" not in getattr(self.config, "workerinput", {}):
+            return None
+        return self.config.stash.get(fault_handler_stderr_fd_key, 2)
+
+    def output(self) -> OutputRouting:
         return OutputRouting(self.config)
 
     def known_models(self) -> dict[str, dict[str, Any]]:
@@ -168,31 +307,71 @@ class Run:
             for alias, identity in identities.items()
         }
 
+    def models_to_tell(self) -> dict[str, dict[str, Any]] | None:
+        """As `known_models`, where one has been opened since this was last asked."""
+        count = len(self.pool.identities) if "pool" in self.__dict__ else 0
+        if count == self._models_told:
+            return None
+        self._models_told = count
+        return self.known_models()
+
+    def status(self) -> Status:
+        """How this process is doing."""
+        ahead = self.lookahead
+        if ahead is None:
+            return Status()
+        return replace(
+            self.pool.status(),
+            ended=ahead.ended,
+            instant=ahead.instant,
+            running=len(ahead.running),
+        )
+
     def stop(self) -> None:
         """Give up what still runs and close every model."""
         self.blocked = self.lookahead is not None and not self.lookahead.cancel()
         if "background" in self.__dict__ and not self.blocked:
             self.pool.close_all()
             self.background.stop()
+            self.state.close()
+        if "telemetry" in self.__dict__ and self.telemetry is not None:
+            self.telemetry.close(self.run_id)
 
-    def stuck(self) -> list[str]:
-        """What neither we nor the interpreter can end, by name."""
+    def stuck(self, *, hurried: bool = False) -> list[str]:
+        """What neither we nor the interpreter can end, by name, after a grace period unless it is
+        `hurried`."""
         if self.lookahead is None:
             return []
-        bodies = self.lookahead.running if self.blocked else self.lookahead.stuck()
+        bodies = self.lookahead.running if self.blocked else self.lookahead.stuck(hurried)
         return sorted(body.name for body in bodies)
 
     def take(self, item: SampleItem) -> Body:
         """The finished body of an item."""
+        if is_kept(item):
+            if self.lookahead is not None:
+                self.lookahead.look_further()
+            body = item.body = Body.of_kept(item.group, item.row)
+            return body
         if not item.group.is_set_up:
             item.group.take_arguments()
         if self.inline:
-            return run_inline(item, self.settings.seed)
+            body = run_inline(item, self.settings.seed)
+            if isinstance(body.exception, StopRun):
+                self.halt(str(body.exception))
+            return body
         assert self.lookahead is not None
         return self.lookahead.take(item)
 
     def model(self, alias: str) -> Model:
-        return self.pool.open(self.specs[alias])
+        """The model under test, open; the benchmarks that it cannot serve are refused."""
+        held = self.pool.holds(self.specs[alias])
+        if not held and self.is_in_process(alias):
+            for other in self.specs:
+                self.close_engine(other)
+        model = self.pool.open(self.specs[alias])
+        if not held:
+            self._refuse_what_cannot_run(model)
+        return model
 
     def models(self, alias: str) -> Models:
         """The model under test and its helpers, by role."""
@@ -201,9 +380,14 @@ class Run:
             found[role] = self.pool.open(spec, role)
         return found
 
+    def is_in_process(self, alias: str) -> bool:
+        """Whether the model under test takes memory of this process: of those one is held."""
+        spec = self.specs.get(alias)
+        return spec is not None and in_process(spec, self.backends)
+
     def close_engine(self, alias: str) -> None:
         """An in-process engine ends before the next one is loaded."""
-        if self.pool.is_in_process(self.specs[alias]):
+        if self.is_in_process(alias):
             self.pool.close(self.specs[alias])
 
     def missing_plan(
@@ -222,26 +406,46 @@ class Run:
             gates=list(gates),
             refusal=why,
             skipped=self.settings.missing == "skip",
+            place=next(self.places),
         )
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Tell the user at once; what a worker has to say is said when it ends."""
+        self.notices.append(message)
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if terminal is not None:
+            if terminal._tw.width_of_current_line:  # letters stand in it
+                terminal._tw.line()
             terminal.write_line(message, yellow=True)
 
     def _open_models(self, first: str) -> None:
         """Every API is probed before any sample runs; of the engines only the first is loaded."""
-        for alias, spec in self.specs.items():
-            if alias == first or not self.pool.is_in_process(spec):
-                self.pool.open(spec)
+        for alias in self.specs:
+            if alias == first or not self.is_in_process(alias):
+                self.model(alias)
         for role, spec in self.roles.items():
             self.pool.open(spec, role)
 
-    def _refuse_what_cannot_run(self) -> None:
+    def _text_of(self, path: Path) -> ModuleText:
+        if path not in self.module_texts:
+            self.module_texts[path] = ModuleText(path)
+        return self.module_texts[path]
+
+    def _asked_by(self, group: SampleGroup) -> routing.Asked:
+        return routing.asked_by(group.template.function, self._text_of)
+
+    def _refuse_what_cannot_run(self, model: Model) -> None:
         for group in self.groups:
-            spec = self.specs[group.model]
-            if self.pool.holds(spec):
-                group.refusal = lacking(group, self.pool.open(spec))
+            if group.selected and group.model == model.alias:
+                why = routing.lacking(
+                    group.template.originalname,
+                    self._asked_by(group),
+                    group.definition.needs,
+                    model,
+                    self.settings.choose_by,
+                )
+                if why is not None:
+                    group.refuse(why)
 
     def _choose_protocol(self, items: Sequence[SampleItem]) -> None:
         option = self.config.option
@@ -277,31 +481,6 @@ def debugger_attached() -> bool:
         return not module.startswith("coverage")
     monitoring = getattr(sys, "monitoring", None)
     return monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None
-
-
-CALLS: dict[str, Callable[[Any], bool]] = {
-    "chat": lambda can: bool(can.chat),
-    "complete": lambda can: bool(can.completion),
-    "loglikelihood": lambda can: bool(can.loglikelihood),
-    "choose": lambda can: bool(can.loglikelihood),
-}
-
-
-def lacking(group: SampleGroup, model: Model) -> str | None:
-    """Why the model cannot serve the benchmark, as far as the body's own text tells. A body that
-    asks for `capabilities` decides for itself."""
-    code = getattr(group.template.function, "__code__", None)
-    names = set(code.co_names) if code is not None else set()
-    if "capabilities" in names or "model" not in group.body_arguments:
-        return None
-    for name, can in CALLS.items():
-        if name in names and not can(model.capabilities):
-            return (
-                f"{group.template.originalname} calls model.{name}, but {model.alias} "
-                f"({model.identity.backend}) cannot do that"
-                + (": it has no chat template" if name == "chat" else "")
-            )
-    return None
 
 
 def _module_of(plugin: object) -> str:

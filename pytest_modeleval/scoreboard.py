@@ -7,23 +7,37 @@ reports, so the same code serves both.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_modeleval.gates import Gate
 from pytest_modeleval.options import RunConfig
+from pytest_modeleval.results.baseline import update_baselines
 from pytest_modeleval.results.command import without_secrets
-from pytest_modeleval.results.record import BenchmarkResult, RunResult
+from pytest_modeleval.results.record import BenchmarkResult, GateRecord, RunResult, Spending
 from pytest_modeleval.tally import Plan, SampleReport, Tally, sample_outcome, sentence
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_modeleval.results.files import ResultFiles
+    from pytest_modeleval.results.run_folder import RunFolder
+    from pytest_modeleval.results.run_state import RunState
+
+
+class Arrived(NamedTuple):
+    """A sample's report, as far as it is counted and written."""
+
+    node_id: str
+    sample: SampleReport
+    duration: float
+    message: str | None
 
 
 class Scoreboard:
-    """All tallies of a run, and its files. The folder is made with the first sample."""
+    """All tallies of a run, and its files. The folder is made with the first sample. `enough` is
+    told of a benchmark and model whose gates are decided before the last sample."""
 
     def __init__(self, settings: RunConfig, root: Path) -> None:
         self.settings = settings
@@ -31,40 +45,71 @@ class Scoreboard:
         self.strict = False
         self.result: RunResult | None = None
         self.gpus: dict[str, str] = {}
+        self.resources: dict[str, Any] | None = None
+        self.notes: list[str] = []
+        self.stopped: str | None = None
+        self.enough: Callable[[str, str], None] = lambda benchmark, model: None
+        self._expected = (0, 0)
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._identities: dict[str, dict[str, Any]] = {}
         self.files: ResultFiles | None = None
 
     @property
     def tallies(self) -> Iterable[Tally]:
+        """In the order in which the benchmarks were collected."""
         return self._tallies.values()
+
+    def expect(self, selected: int, kept: int) -> None:
+        """So many samples are to be reported, of which so many were finished by an earlier process
+        of the run."""
+        self._expected = (selected, kept)
+
+    @property
+    def expected(self) -> tuple[int, int]:
+        """As `expect` has it, or what the plans that are known come to."""
+        selected, kept = self._expected
+        return max(selected, sum(tally.plan.selected for tally in self.tallies)), kept
 
     @property
     def errors(self) -> int:
         return sum(tally.counts["error"] for tally in self.tallies)
 
-    def open_files(self) -> None:
-        """Make the run's folder. Raises ModelevalError where that cannot be."""
+    def open_files(self, folder: RunFolder, state: RunState) -> None:
+        """Begin to write into the run's folder. Raises ModelevalError where that cannot be."""
         from pytest_modeleval.results.files import ResultFiles
 
-        if self.files is None:
-            self.files = ResultFiles(
-                self.root,
-                self.settings.out,
-                junit_samples=self.settings.junit_samples,
-                wrong=self.settings.wrong,
-                errors_pass=self.settings.max_errors is not None,
-            )
+        self.files = ResultFiles(
+            folder,
+            state,
+            junit_samples=self.settings.junit_samples,
+            wrong=self.settings.wrong,
+            errors_pass=self.settings.max_errors is not None,
+            slices=self.settings.slices,
+        )
+
+    def abandon(self, reason: str) -> None:
+        """The run was refused before any sample ran."""
+        if self.files is not None:
+            self.files.abandon(reason)
+
+    def release(self) -> None:
+        """Another process may write into the run's folder now."""
+        if self.files is not None:
+            self.files.release()
 
     def know_models(self, identities: Mapping[str, dict[str, Any]]) -> None:
         """Which models have answered, by alias."""
         self._identities.update(identities)
+        if self.files is not None:
+            self.files.know_models(identities)
 
     def tally(self, plan: Plan) -> Tally:
         """The tally of a plan; a later plan of the same name is the same benchmark."""
         key = (plan.benchmark, plan.model)
         if key not in self._tallies:
             self._tallies[key] = Tally(plan)
+            by_place = sorted(self._tallies.items(), key=lambda each: each[1].plan.place)
+            self._tallies = dict(by_place)
         return self._tallies[key]
 
     def take(self, report: pytest.TestReport, sample: SampleReport) -> None:
@@ -72,39 +117,111 @@ class Scoreboard:
         cannot be written."""
         if sample.plan is not None:
             self.tally(sample.plan)
+        if sample.identities:
+            self.know_models(sample.identities)
         if not sample.results:
             return
         first = sample.results[0]
         tally = self._tallies[first.benchmark, first.model]
+        if sample.stopped is not None:
+            self.stopped = tally.stopped = tally.stopped or sample.stopped
+        arrived = Arrived(
+            report.nodeid,
+            sample,
+            report.duration,
+            getattr(report, "modeleval_explanation", None) or first.error,
+        )
+        if tally.early is None:
+            self._count(tally, arrived)
+            return
+        for due in tally.early.put(sample.row, arrived):
+            self._count(tally, due)
+        if tally.early.stopped and not tally.ended_early:
+            tally.ended_early = True
+            self.enough(tally.plan.benchmark, tally.plan.model)
+
+    def _count(self, tally: Tally, arrived: Arrived) -> None:
+        sample = arrived.sample
         tally.add(sample.row, sample.results, sample.started)
         if self.files is not None:
             self.files.sample(
-                report.nodeid,
+                arrived.node_id,
+                sample.row,
                 sample_outcome(sample.results),
                 sample.results,
-                duration=report.duration,
-                message=getattr(report, "modeleval_explanation", None) or first.error,
+                duration=arrived.duration,
+                message=arrived.message,
+                kept=sample.kept,
             )
 
-    def finish(self, *, complete: bool) -> RunResult:
-        """Judge what is left, and write every file. Raises ModelevalError where that fails; the
-        result is kept all the same."""
+    def judge(self, tally: Tally, gate: Gate) -> GateRecord:
+        """The gate's verdict. Those that ask for no more than "no worse than the baseline" are
+        judged all at once, when the first of them is asked for: all samples are in by then."""
+        if gate.kind != "regression":
+            return tally.judge(gate)
+        if gate.name not in tally.records:
+            self._judge_together()
+        return tally.records[gate.name]
+
+    def _judge_together(self) -> None:
+        found = [
+            tally.judge(gate)
+            for tally in self.tallies
+            for gate in tally.gates
+            if gate.kind == "regression"
+        ]
+        if sum(record.p_value is not None for record in found) > 1:
+            from pytest_modeleval.gates.correction import correct
+
+            correct(found, self.settings.gate_correction)
+
+    def finish(self, *, complete: bool, reason: str | None = None) -> RunResult:
+        """Judge what is left, and write every file; `reason` says why the run is incomplete.
+        Raises ModelevalError where that fails; the result is kept all the same."""
+        self.stopped = self.stopped or reason
+        for tally in self.tallies:
+            tally.stopped = tally.stopped or reason
+        for tally in self.tallies:
+            for late in tally.early.rest() if tally.early is not None else ():
+                self._count(tally, late)
+        for tally in self.tallies:
+            for gate in tally.gates:
+                if gate.kind == "regression":
+                    self.judge(tally, gate)
         benchmarks = [tally.result() for tally in self.tallies]
+        known = {**(self.files.known_models if self.files else {}), **self._identities}
         for benchmark in benchmarks:
-            benchmark.model_identity = benchmark.model_identity or self._identities.get(
-                benchmark.model, {}
-            )
+            benchmark.model_identity = benchmark.model_identity or known.get(benchmark.model, {})
         complete = complete and not any(each.samples["not_run"] for each in benchmarks)
+        total, models = self._spending()
         self.result = RunResult(
-            run_id=self.files.run_id if self.files else "",
+            run_id=self.files.run_id if self.files is not None else "",
             complete=complete,
+            stopped=None if complete else self.stopped,
             verdict=self._verdict(benchmarks, complete),
+            gate_correction=self.settings.gate_correction,
             environment=self._environment(),
             benchmarks=benchmarks,
+            usage=total.usage,
+            cost=total.cost,
+            saved=total.saved,
+            models=models,
+            resources=self.resources,
         )
         if self.files is not None:
             self._write(self.files, self.result)
+            if self.settings.baseline_update:
+                self.notes += update_baselines(self.files.folder, self.root, self.result)
         return self.result
+
+    def _spending(self) -> tuple[Spending, dict[str, Spending]]:
+        """What the run took: in all, and by model."""
+        total, models = Spending(), dict[str, Spending]()
+        for tally in self.tallies:
+            total.add_all(tally.spending)
+            for alias, spending in tally.models.items():
+                models.setdefault(alias, Spending()).add_all(spending)
+        return total, models
 
     def _write(self, files: ResultFiles, result: RunResult) -> None:
         for tally in self.tallies:

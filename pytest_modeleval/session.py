@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Generator, Sequence
-from dataclasses import asdict
+from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modeleval import collection, reporting, verdicts
+from pytest_modeleval.categories import category
 from pytest_modeleval.comparisons import explained_comparisons
 from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.garbage import rare_collections
-from pytest_modeleval.items import GateItem, MissingItem, SampleItem
+from pytest_modeleval.hardware import HardwareMonitor
+from pytest_modeleval.interrupts import Interrupts
+from pytest_modeleval.items import GateItem, MissingItem, SampleItem, is_kept
 from pytest_modeleval.lookahead import InOrder
-from pytest_modeleval.plain_text import encodable, shown
-from pytest_modeleval.progress import Progress, status
-from pytest_modeleval.results.record import Call, SampleResult
+from pytest_modeleval.plain_text import shown
+from pytest_modeleval.progress import Progress
+from pytest_modeleval.resuming import Choice, look_round, settle_in_worker
 from pytest_modeleval.scoreboard import Scoreboard
-from pytest_modeleval.stash import DIST_CHOSEN, RUN, SCOREBOARD, SETTINGS
-from pytest_modeleval.tally import Plan, SampleReport
+from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
+from pytest_modeleval.time_limit import limited_time
 
 if TYPE_CHECKING:
-    from pytest_modeleval.sharding import Journals, ShardScheduling
-    from pytest_modeleval.worker_queue import WorkerQueue
+    from pytest_modeleval.controller import Controller
 
 
 class Session:
@@ -38,109 +39,179 @@ class Session:
         self.config = config
         self.run = config.stash[RUN]
         self.is_worker = hasattr(config, "workerinput")
-        self.is_controller = False
+        self.controller: Controller | None = None
         self.scoreboard = config.stash[SCOREBOARD] = Scoreboard(
             config.stash[SETTINGS], config.rootpath
         )
+        self.choice = Choice(config, config.stash[SETTINGS])
         self.progress: Progress | None = None
         self.exit_status = 0
+        self.interrupts = Interrupts()
         self.refused = False
-        self.ended: str | None = None
+        self.reason: str | None = None
+        self.unwritten = False
         self.again: list[str] = []
-        self.queue: WorkerQueue | None = None
-        self.scheduler: ShardScheduling | None = None
-        self.journals: Journals | None = None
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """By now xdist has made `--dist` of `-n`."""
+        distributed = config.getoption("dist", "no") != "no" and not config.option.collectonly
+        if distributed and not self.is_worker:
+            from pytest_modeleval.controller import Controller
+
+            self.controller = Controller(config, self.run, self.scoreboard, self.choice)
+            config.pluginmanager.register(self.controller, "modeleval-controller")
 
     # ---------------------------------------------------------------- collection
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         collection.complete(self.run, session)
-        if self.is_worker:
-            session.items[:] = [each for each in session.items if not isinstance(each, GateItem)]
         if not session.testsfailed:
             try:
                 collection.check_gates_used(self.run)
             except ModelevalError as error:
                 raise pytest.UsageError(shown(str(error))) from None
+            if self.is_worker:
+                self._tell_survey(session)
+
+    def _tell_survey(self, session: pytest.Session) -> None:
+        """In a worker: the controller settles which run this is as this process does."""
+        given: dict[str, Any] | None = self.config.workerinput.get("modeleval_run")  # type: ignore[attr-defined]
+        if given is None:
+            return  # no model was named, which is refused later
+        self.run.prepare(session)
+        try:
+            settle_in_worker(self.run, session.items, given)
+        except ModelevalError as error:
+            raise pytest.UsageError(shown(str(error))) from None
 
     # ---------------------------------------------------------------- running
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        if self.config.option.collectonly:
+        if self.config.option.collectonly or self.run.settings.dry_run:
             return (yield)
-        self.is_controller = self.config.pluginmanager.hasplugin("dsession")
         complete = False
+        monitor = None if self.is_worker else HardwareMonitor()
         try:
             self._start(session)
         except BaseException:
             self.run.stop()
+            if monitor is not None:
+                monitor.stop()
             raise
         try:
-            if self.run.inline or not self.run.has_samples:
+            if self.run.inline:
                 result = yield
+            elif not self.run.has_samples:  # they are in the workers, if anywhere
+                with self._limited_time():
+                    result = yield
             else:
                 explained = explained_comparisons(self.config)
-                with rare_collections(), self.run.routing(), explained:
+                with self._limited_time(), rare_collections(), self.run.output(), explained:
                     result = yield
-            complete = not (session.shouldstop or session.shouldfail)
+            self.reason = str(session.shouldstop or session.shouldfail or "") or None
+            complete = self.reason is None
             return result
-        except pytest.UsageError:
-            self.refused = True  # by a worker, before any sample ran
+        except pytest.UsageError as error:
+            self.refused = not list(self.scoreboard.tallies)  # a worker may, when others have begun
+            self.reason = str(error)
             raise
-        except pytest.exit.Exception as reason:
-            self.ended = reason.msg
+        except BaseException as error:  # -x, pytest.exit, Ctrl-C, or worse
+            self.reason = str(error) or "the run was interrupted"
+            if type(error) is KeyboardInterrupt and not self.is_worker:
+                self.interrupts.take()
             raise
         finally:
             self.run.stop()
-            if not self.is_worker:
-                self._finish(session, complete=complete)
+            if monitor is not None:
+                self.scoreboard.resources = monitor.stop()
+                try:
+                    self._finish(session, complete=complete)
+                finally:
+                    self.scoreboard.release()
+                    self.choice.release()
+
+    def _limited_time(self) -> AbstractContextManager[None]:
+        """The controller keeps the time for its workers."""
+        run = self.run
+        halt = self.controller.halt if self.controller is not None else run.halt
+        return limited_time(None if self.is_worker else run.settings.max_time, run.began, halt)
 
     def _start(self, session: pytest.Session) -> None:
-        first = None if self.is_controller else self.run.prepare(session)
-        if self.is_worker:  # it loads a model when it is given samples
-            from pytest_modeleval.worker_queue import WorkerQueue
+        self.scoreboard.enough = (self.controller or self.run).enough
+        if not self.is_worker:
+            try:
+                self.run.check_prices()
+            except ModelevalError as error:
+                raise pytest.UsageError(shown(str(error))) from None
+        if self.controller is None:
+            self.run.prepare(session)
+        if self.controller is None and not self.is_worker:  # that loads models when it is dealt to
+            try:
+                self._begin(session)
+            except ModelevalError as error:
+                raise pytest.UsageError(shown(str(error))) from None
+            finally:
+                if self.scoreboard.files is None:
+                    self.choice.release()
+        for item in session.items:
+            if isinstance(item, MissingItem):
+                self.run.missing.append(item.plan)
+                self.scoreboard.tally(item.plan)
+        terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is not None and not self.is_worker and not self.run.inline:
+            status = self.controller.status if self.controller is not None else self.run.status
+            self.progress = Progress(terminal, self.scoreboard, status)
+            self.run.idle = self.progress.update
 
-            self.queue = WorkerQueue(self.run, session)
-        elif not self.is_controller:
-            if first is not None:
+    def _begin(self, session: pytest.Session) -> None:
+        """Settle which run this is, load the model of the first sample that is to run, and open
+        the files."""
+        ours = [item for item in session.items if isinstance(item, (SampleItem, MissingItem))]
+        if not ours:
+            return
+        self.choice.find()
+        survey = look_round(self.run, session.items, self.choice.unfinished)
+        folder = self.choice.settle(survey)
+        try:
+            self.run.write_into(folder.path, folder.run_id)
+            to_run = (each for each in ours if isinstance(each, SampleItem) and not is_kept(each))
+            if (first := next(to_run, None)) is not None:
                 self.run.start(first, InOrder(session.items))
             self.scoreboard.strict = self.run.strict
             for group in self.run.groups:
                 if group.selected:
                     self.scoreboard.tally(group.plan)
+            self.scoreboard.open_files(folder, self.choice.state(survey))
+            self.scoreboard.expect(survey.selected, survey.kept)
             self.scoreboard.know_models(self.run.known_models())
-        for item in session.items:
-            if isinstance(item, MissingItem):
-                self.run.missing.append(item.plan)
-                self.scoreboard.tally(item.plan)
-        if not self.is_worker and (self.is_controller or list(self.scoreboard.tallies)):
-            try:
-                self.scoreboard.open_files()
-            except ModelevalError as error:
-                raise pytest.UsageError(shown(str(error))) from None
-        terminal = self.config.pluginmanager.getplugin("terminalreporter")
-        if terminal is not None and not self.is_worker and not self.run.inline:
-            self.progress = Progress(terminal, self.scoreboard)
+        except BaseException:
+            folder.abandon()
+            raise
+        self.choice.tell(self.config, survey)
 
     def _finish(self, session: pytest.Session, *, complete: bool) -> None:
         if self.progress is not None:
             self.progress.end()
         if self.refused:
+            self.scoreboard.abandon(str(self.reason))
             return
-        if complete and self.scheduler is not None and (left := self.scheduler.left()):
+        if complete and self.controller is not None and (left := self.controller.left()):
             complete = False
             verdicts.publish_left(session, left)
         if not list(self.scoreboard.tallies):
             return
-        if self.is_controller and complete:
+        if self.controller is not None and complete:
             verdicts.publish(session, self.scoreboard)
+        verdicts.publish_stopped(session, self.scoreboard)
         verdicts.publish_errors(session, self.scoreboard)
         try:
-            result = self.scoreboard.finish(complete=complete)
+            result = self.scoreboard.finish(complete=complete, reason=self.reason)
         except ModelevalError as error:
-            raise pytest.UsageError(shown(str(error))) from None
+            if not self.unwritten:  # then that has ended the run, and is told
+                verdicts.publish_unwritten(session, shown(str(error)))
+            return
         if self.scoreboard.files is not None:
             self.config.hook.pytest_modeleval_finished(
                 result=result, folder=self.scoreboard.files.folder
@@ -155,8 +226,6 @@ class Session:
                 self.progress.take_turn()
             else:
                 self.progress.give_way()
-        if self.queue is not None and (why := self.queue.begin()):
-            return reporting.report_condemned(self.run, item, nextitem, why)
         if isinstance(item, SampleItem):
             return reporting.run_protocol(self.run, item, nextitem)
         return None
@@ -169,46 +238,6 @@ class Session:
             return (yield)
         with on_background(self.run.background, fixturedef, request):
             return (yield)
-
-    # ---------------------------------------------------------------- xdist's controller
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
-        """Each worker sees its own GPUs only, from its first line of Python on."""
-        from pytest_modeleval.gpus import VISIBLE, check_enough, gpu_groups
-
-        try:
-            groups = gpu_groups(self.run.specs.values())
-            check_enough(len(specs), groups)
-        except ModelevalError as error:
-            raise pytest.UsageError(shown(str(error))) from None
-        for spec, group in zip(specs, groups):
-            spec.env[VISIBLE] = group
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_newgateway(self, gateway: Any) -> None:
-        from pytest_modeleval.gpus import VISIBLE
-
-        if gpus := gateway.spec.env.get(VISIBLE):
-            self.scoreboard.gpus[gateway.id] = gpus
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Before a worker starts."""
-        if not self.config.stash[DIST_CHOSEN]:
-            from pytest_modeleval.sharding import Journals
-
-            self.journals = self.journals or Journals()
-            node.workerinput["modeleval_journal"] = self.journals.path(node.gateway.id)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config) -> ShardScheduling | None:
-        if self.config.stash[DIST_CHOSEN]:
-            return None
-        from pytest_modeleval.sharding import ShardScheduling
-
-        self.scheduler = ShardScheduling(config)
-        return self.scheduler
 
     # ---------------------------------------------------------------- reports
 
@@ -233,45 +262,27 @@ class Session:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         sample = getattr(report, "modeleval", None)
-        if self.scheduler is not None and is_final(report) and hasattr(report, "node"):
-            self.scheduler.mark_reported(report.node, report.item_index)
         if sample is not None and not self.is_worker:
             if report.outcome == "rerun":  # by pytest-rerunfailures: only the last try counts
                 sample.results = []
             elif report.modeleval_outcome in ("wrong", "error"):
                 self.again.append(report.nodeid)
             report.modeleval = None  # reports are kept to the end, and the rows are written now
+            if self.controller is not None:
+                self.controller.take(report, sample)
             try:
                 self.scoreboard.take(report, sample)
             except ModelevalError as error:
+                self.unwritten = True
                 pytest.exit(str(error), returncode=1)
-            if self.progress is not None:
-                self.progress.update()
+            if self.progress is not None and report.outcome != "rerun":
+                self.progress.take(sample, report.duration)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
         self, report: Any, config: pytest.Config
     ) -> tuple[str, str, Any] | None:
-        return status(report, letters=self.progress is None or self.progress.letters)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
-        """xdist takes plain values only, and no lone surrogates: JSON's escapes carry both."""
-        sample = getattr(report, "modeleval", None)
-        data = yield
-        if data is not None and (report.sections or report.longrepr is not None):
-            data = encodable(data)
-        if sample is not None and data is not None:
-            data["modeleval"] = json.dumps(asdict(sample), default=str)
-        return data
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_report_from_serializable(self, data: dict[str, Any]) -> Generator[None, Any, Any]:
-        text = data.get("modeleval")
-        report = yield
-        if isinstance(text, str):
-            report.modeleval = _sample_report(json.loads(text))
-        return report
+        return category(report, letters=self.progress is None or self.progress.letters)
 
     # ---------------------------------------------------------------- the end
 
@@ -281,37 +292,12 @@ class Session:
         failed = getattr(self.config.pluginmanager.getplugin("lfplugin"), "lastfailed", None)
         if failed is not None:  # --lf shall run wrong samples again, though they did not fail
             failed.update(dict.fromkeys(self.again, True))
-        if self.is_worker:
-            knows = self.run.lookahead is not None  # what the models refuse, too
-            self.config.workeroutput["modeleval"] = json.dumps(  # type: ignore[attr-defined]
-                {
-                    "plans": [
-                        *(asdict(each.plan) for each in self.run.groups if knows and each.selected),
-                        *(asdict(plan) for plan in self.run.missing),
-                    ],
-                    "identities": self.run.known_models(),
-                    "ended": self.ended,
-                },
-                default=str,
-            )
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        text = getattr(node, "workeroutput", {}).get("modeleval")
-        if text:
-            told = json.loads(text)
-            for plan in told["plans"]:
-                self.scoreboard.tally(_plan(plan))
-            self.scoreboard.know_models(told["identities"])
-            if told["ended"] is not None:
-                pytest.exit(told["ended"], returncode=1)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Bodies that never end would keep the process from ending as well."""
-        if self.journals is not None:
-            self.journals.remove()
-        if stuck := self.run.stuck():
+        self.interrupts.forget()
+        if stuck := self.run.stuck(hurried=self.interrupts.came):
             print(f"ended while still running: {', '.join(stuck)}", file=sys.stderr)
             sys.stdout.flush()
             sys.stderr.flush()
@@ -322,25 +308,3 @@ class Session:
 
         if self.scoreboard.result is not None:
             show_results(terminalreporter, self.scoreboard)
-
-
-def is_final(report: Any) -> bool:
-    """Whether the item's result is in this report, and only its teardown can follow."""
-    return report.outcome != "rerun" and (report.when == "call" or not report.passed)
-
-
-def _sample_report(values: dict[str, Any]) -> SampleReport:
-    plan = values["plan"]
-    return SampleReport(
-        values["row"],
-        [
-            SampleResult(**{**result, "calls": [Call(**call) for call in result["calls"]]})
-            for result in values["results"]
-        ],
-        values["started"],
-        _plan(plan) if plan else None,
-    )
-
-
-def _plan(values: dict[str, Any]) -> Plan:
-    return Plan(**{**values, "location": tuple(values["location"])})

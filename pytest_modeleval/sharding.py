@@ -5,41 +5,60 @@ that has started everything it was given says so; the one with the most left the
 of what it has not started. Nothing that has started is ever moved, so no body runs twice, except
 where its worker dies: what such a worker had begun runs again, each alone, and what kills a worker
 that ran nothing else is not tried a third time.
+
+Where several models are engines of the workers' own processes, items are dealt stage by stage, a
+stage for each engine: one of the next is dealt when all of this one have started, so that a worker
+loads an engine once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from xdist.workermanage import WorkerController, parse_tx_spec_config
 
 from pytest_modeleval.journal import begun
+from pytest_modeleval.outbox import unpacked
 from pytest_modeleval.worker_queue import COMMAND
 
 
 @dataclass(slots=True)
 class Shard:
     """What one worker has been given and has not reported. `spent` says that all of it has
-    started; `reported` are those whose result has come, while the worker still takes them down."""
+    started; `reported` are those whose result has come, while the worker still takes them down.
+    `stage` counts the engines: which one it has come to."""
 
     pending: dict[int, None] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
     deals: int = 0
     collected: bool = False
     spent: bool = True
+    stage: int = 0
 
 
 class ShardScheduling:
     """A scheduler for xdist's `DSession`; the methods are those of its `Scheduling` protocol."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        *,
+        in_order: bool = False,
+        hear_status: Callable[[WorkerController, Any], None] = lambda node, status: None,
+    ) -> None:
+        """`in_order`: the workers go through the items together, none through a part of its own.
+        `hear_status` is told how workers are doing: a `Status`, as a dict."""
         self._config = config
+        self._in_order = in_order
+        self._hear_status = hear_status
         self._expected = len(parse_tx_spec_config(config))
         self._collections = 0
         self._shards: dict[WorkerController, Shard] = {}
@@ -49,6 +68,8 @@ class ShardScheduling:
         self._asked: WorkerController | None = None
         self._alone: set[int] = set()
         self._condemned: dict[int, str] = {}
+        self._stages: list[tuple[int, int]] = []
+        self._coming = 0
         self._dealt = False
         self._stopped = False
 
@@ -99,6 +120,7 @@ class ShardScheduling:
                 _difference(self._collector, self._collection, node.gateway.id, collection)
             )
         self._collections += 1
+        self._coming = max(self._coming - 1, 0)
         self._shards[node].collected = True
 
     def schedule(self) -> None:
@@ -130,7 +152,17 @@ class ShardScheduling:
         self._balance()
 
     def remove_pending_tests_from_node(self, node: WorkerController, indices: Any) -> None:
-        """A worker's word: what it gives back, and whether it has anything left to give."""
+        """A worker's word: which engines its items need, before it is given any; what its tests
+        came to; how it is doing; what it gives back, and whether it has anything left to give."""
+        if "stages" in indices:
+            self._stages = indices["stages"]
+            return
+        if "status" in indices:
+            self._hear_status(node, indices["status"])
+            return
+        if "events" in indices:
+            self._hear(node, indices["events"])
+            return
         if indices["answer"] and self._asked is node:
             self._asked = None
         shard = self._shards.get(node)
@@ -143,32 +175,78 @@ class ShardScheduling:
             self._waiting.extend(indices["given"])
             self._balance()
 
+    def _hear(self, node: WorkerController, events: list[bytes]) -> None:
+        """As xdist does with an event of each test."""
+        session = self._config.pluginmanager.getplugin("dsession")
+        for name, event in unpacked(events):
+            if name == "testreport":
+                report = self._config.hook.pytest_report_from_serializable(
+                    config=self._config, data=event["data"]
+                )
+                session.worker_testreport(node, report)
+            else:
+                getattr(session, f"worker_{name}")(node, **event)
+
     def _balance(self) -> None:
-        """Deal what waits; where nothing does, ask who has most for a share."""
-        up = [
+        """Deal what waits; ask who has most for a share, where others have nothing to do."""
+        waiting: dict[int, list[int]] = {}
+        for index in self._waiting:
+            waiting.setdefault(self._stage_of(index), []).append(index)
+        self._waiting = []
+        dealt = False
+        for stage, indices in sorted(waiting.items()):
+            if takers := self._takers(stage):
+                self._deal(stage, indices, self._hungry(takers) or takers)
+                dealt = True
+            else:
+                self._waiting += indices
+        if not dealt and self._asked is None:
+            self._ask()
+
+    def _ask(self) -> None:
+        full = [node for node in self._up() if not self._shards[node].spent]
+        by_stage = sorted(full, key=lambda node: self._shards[node].stage)
+        for stage, nodes in groupby(by_stage, key=lambda node: self._shards[node].stage):
+            if thieves := len(self._hungry(self._takers(stage))):
+                self._asked = max(nodes, key=lambda node: len(self._shards[node].pending))
+                send(self._asked, thieves=thieves)
+                return
+
+    def _up(self) -> list[WorkerController]:
+        return [
             node
             for node, shard in self._shards.items()
             if shard.collected and not node.shutting_down
         ]
-        hungry = [node for node in up if self._shards[node].spent]
-        if self._waiting:
-            self._deal(hungry or up)
-        elif hungry and self._asked is None:
-            full = [node for node in up if not self._shards[node].spent]
-            if full:
-                self._asked = max(full, key=lambda node: len(self._shards[node].pending))
-                _send(self._asked, thieves=len(hungry))
 
-    def _deal(self, nodes: Sequence[WorkerController]) -> None:
-        if not nodes:
-            return  # until the next worker is there
-        waiting, self._waiting = self._waiting, []
+    def _hungry(self, nodes: Sequence[WorkerController]) -> list[WorkerController]:
+        return [node for node in nodes if self._shards[node].spent]
+
+    def _stage_of(self, index: int) -> int:
+        place = bisect_right(self._stages, index, key=itemgetter(0))
+        return self._stages[place - 1][1] if place else 0
+
+    def _takers(self, stage: int) -> list[WorkerController]:
+        """Who may be given items of a stage: workers that are there already, and those before it
+        once all that is before it has started. Nobody goes back, for that would load an engine a
+        second time, unless nobody else is left or to come."""
+        up = self._up()
+        there = [node for node in up if self._shards[node].stage == stage]
+        before = [node for node in up if self._shards[node].stage < stage]
+        if len(self._hungry(before)) == len(before):
+            there += before
+        return there if there or before or self._coming else up
+
+    def _deal(self, stage: int, waiting: list[int], nodes: Sequence[WorkerController]) -> None:
         # What must run alone holds up what is behind it, so it is spread out, and comes last.
         rest = [index for index in waiting if index not in self._alone]
         alone = [index for index in waiting if index in self._alone]
         count = len(nodes)
         for place, node in enumerate(nodes):
-            share = rest[len(rest) * place // count : len(rest) * (place + 1) // count]
+            if self._in_order:
+                share = rest[place::count]
+            else:
+                share = rest[len(rest) * place // count : len(rest) * (place + 1) // count]
             share += alone[place::count]
             if not share:
                 continue
@@ -176,7 +254,8 @@ class ShardScheduling:
             shard.pending.update(dict.fromkeys(share))
             shard.deals += 1
             shard.spent = False
-            _send(
+            shard.stage = max(shard.stage, stage)
+            send(
                 node,
                 indices=share,
                 alone=[index for index in share if index in self._alone],
@@ -189,7 +268,7 @@ class ShardScheduling:
         """xdist ends the run early (-x, --maxfail): nothing more is to start."""
         self._stopped = True
         for node in self._shards:
-            _send(node, thieves=0)
+            send(node, thieves=0)
 
     # ---------------------------------------------------------------- workers go
 
@@ -199,6 +278,7 @@ class ShardScheduling:
         shard = self._shards.pop(node)
         if self._asked is node:
             self._asked = None
+        self._coming += not hasattr(node, "workeroutput")  # it has died, and is replaced
         left = [index for index in shard.pending if index not in shard.reported]
         if left:
             self._suspect(node, set(left))
@@ -222,23 +302,11 @@ class ShardScheduling:
                 self._alone.add(index)
 
 
-def _send(node: WorkerController, **command: object) -> None:
-    """A worker that is dead already cannot be told; xdist is about to say so, by `remove_node`."""
+def send(node: WorkerController, **command: object) -> None:
+    """Give a worker's queue (worker_queue.py) a command. A worker that is dead already cannot be
+    told; xdist is about to say so, by `remove_node`."""
     with suppress(OSError):
         node.sendcommand(COMMAND, **command)
-
-
-class Journals:
-    """The folder of the workers' journals, gone with the session."""
-
-    def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="modeleval-", ignore_cleanup_errors=True)
-
-    def path(self, worker: str) -> str:
-        return str(Path(self._folder.name) / worker)
-
-    def remove(self) -> None:
-        self._folder.cleanup()
 
 
 def _difference(first: str, own: Sequence[str], second: str, other: Sequence[str]) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_modeleval.gates import comparison
 from pytest_modeleval.plain_text import one_line, shown
+from pytest_modeleval.results.cost import cost_line, dollars
 from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
 from pytest_modeleval.scoreboard import Scoreboard
 
@@ -20,6 +22,7 @@ COUNTS = {
     "error": "red",
     "skipped": "yellow",
     "not_run": "yellow",
+    "not_needed": "cyan",
     "deselected": "purple",
 }
 WIDEST_GATE = 44
@@ -40,6 +43,10 @@ def show_results(terminal: Any, scoreboard: Scoreboard) -> None:
         if scoreboard.gpus:
             pinned = ", ".join(f"{worker} {gpus}" for worker, gpus in scoreboard.gpus.items())
             terminal.write_line(f"\nGPUs: {pinned}")
+        if cost := cost_line(result):
+            terminal.write_line(f"\n{cost}")
+        for line in scoreboard.notes:
+            terminal.write_line(f"\n{one_line(line, 1000)}")
         if scoreboard.files is not None:
             terminal.write_line("")
             for line in paths(scoreboard.files.written, terminal.config.invocation_params.dir):
@@ -47,6 +54,10 @@ def show_results(terminal: Any, scoreboard: Scoreboard) -> None:
         terminal.write_line("")
     colour = {"passed": "green", "failed": "red"}.get(result.verdict, "yellow")
     terminal.write_line(f"verdict: {verdict(result)}", **{colour: True}, bold=True)
+    if not result.complete and scoreboard.files is not None:
+        terminal.write_line(
+            f"What is finished is kept: go on with the same command, or --resume {result.run_id}"
+        )
 
 
 def _show_wrong(terminal: Any) -> None:
@@ -67,8 +78,14 @@ def _show_benchmark(
     terminal.write(shown(benchmark.name), bold=True)
     terminal.write_line(f"  {shown(benchmark.model)}", cyan=True)
     _show_counts(terminal, benchmark)
+    if cached := int(benchmark.saved.get("calls", 0)):
+        terminal.write_line(f"  {cached:,} replies from the response cache")
+    if not_needed := benchmark.samples.get("not_needed"):
+        terminal.write_line(f"  {early_stop(benchmark, not_needed)}", cyan=True)
     if refusal:
         terminal.write_line(f"  {one_line(refusal, 1000)}", yellow=True)
+    if benchmark.choose_by:
+        terminal.write_line(f"  choices by {benchmark.choose_by}, not by log-likelihood")
     for row in aligned(metric_rows(benchmark)):
         terminal.write_line(f"    {row}")
     texts = [
@@ -94,6 +111,18 @@ def _show_counts(terminal: Any, benchmark: BenchmarkResult) -> None:
     terminal.write_line(f"  in {duration(seconds)}" if seconds else "")
 
 
+def early_stop(benchmark: BenchmarkResult, not_needed: int) -> str:
+    """What ending early has saved: samples, and money where it is known."""
+    planned = benchmark.samples["planned"]
+    done = planned - not_needed
+    spared = dollars(benchmark.cost / done * not_needed) if benchmark.cost else ""
+    saved = f", about {spared} saved" if spared else ""
+    return (
+        f"stopped early: the gates are decided by {done:,} samples, {not_needed:,} of {planned:,} "
+        f"({not_needed / planned:.0%}) were not needed{saved}"
+    )
+
+
 def counts(benchmark: BenchmarkResult) -> list[tuple[str, str]]:
     """What became of the samples; how many were judged always stands there."""
     samples = benchmark.samples
@@ -103,7 +132,7 @@ def counts(benchmark: BenchmarkResult) -> list[tuple[str, str]]:
         found[-1] = ("error", f"{found[-1][1]} of {judged}")
     found += [
         (name, f"{samples[name]} {name.replace('_', ' ')}")
-        for name in ("skipped", "not_run", "deselected")
+        for name in ("skipped", "not_run", "not_needed", "deselected")
         if samples.get(name)
     ]
     return found or [("not_run", "no samples")]
@@ -139,6 +168,8 @@ def gate_outcome(gate: GateRecord, reason: str | None) -> str:
     """The value of a gate that was decided and its margin, else why it was not."""
     if gate.verdict in ("undecided", "not judged") or gate.value is None or gate.slack is None:
         return f"{gate.verdict}: {one_line(reason, 1000)}" if reason else gate.verdict
+    if gate.difference is not None:
+        return f"{gate.verdict}: {comparison(gate)}"
     margin = f"{number(abs(gate.slack))} {'to spare' if gate.slack >= 0 else 'short'}"
     return f"{gate.verdict}: {number(gate.value)}, {margin}"
 
@@ -147,7 +178,8 @@ def verdict(result: RunResult) -> str:
     """The verdict in words, with what it rests on where that is not the gates."""
     gates = [gate.verdict for each in result.benchmarks for gate in each.gates]
     if not result.complete:
-        return f"{result.verdict} (the run is incomplete)"
+        why = f": {one_line(result.stopped, 1000)}" if result.stopped else ""
+        return f"{result.verdict} (the run is incomplete{why})"
     if result.verdict == "passed" and "passed" not in gates:
         return f"passed ({'no gate was judged' if gates else 'there are no gates'})"
     return result.verdict

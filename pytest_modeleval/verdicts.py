@@ -10,6 +10,7 @@ import pytest
 
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.items import GateItem
+from pytest_modeleval.plain_text import shown
 from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import SCOREBOARD
@@ -27,7 +28,7 @@ def run_gate(item: GateItem) -> None:
     """The body of a gate's item, in a run of one process."""
     scoreboard = item.config.stash[SCOREBOARD]
     tally = scoreboard.tally(item.group.plan)
-    record = tally.judge(item.gate)
+    record = scoreboard.judge(tally, item.gate)
     for name, value in properties(record):
         item.user_properties.append((name, value))
     if record.verdict == "not judged":
@@ -52,16 +53,19 @@ def properties(record: GateRecord) -> list[tuple[str, Any]]:
 def publish(session: pytest.Session, scoreboard: Scoreboard) -> None:
     """Under xdist no process has all samples but the controller, and it has no items: it reports
     the gates itself once the workers are done."""
-    for tally in scoreboard.tallies:
-        for gate in tally.gates:
-            # A dataset that is not at hand has an item of its own, which said so already.
-            known = gate.name in tally.records or gate.name in tally.plan.left_out
-            if not known and tally.plan.samples:
-                publish_gate(session, tally, gate)
+    # A dataset that is not at hand has an item of its own, which said so already.
+    due = [
+        (tally, gate)
+        for tally in scoreboard.tallies
+        for gate in tally.gates
+        if gate.name not in tally.plan.left_out and tally.plan.samples
+    ]
+    for tally, gate in due:
+        publish_gate(session, scoreboard, tally, gate)
 
 
-def publish_gate(session: pytest.Session, tally: Tally, gate: Gate) -> None:
-    record = tally.judge(gate)
+def publish_gate(session: pytest.Session, scoreboard: Scoreboard, tally: Tally, gate: Gate) -> None:
+    record = scoreboard.judge(tally, gate)
     outcome: Literal["passed", "failed", "skipped"] = "failed"
     longrepr: Any = sentence(record)
     path, line, _ = tally.plan.location
@@ -131,6 +135,22 @@ def publish_left(session: pytest.Session, left: Sequence[str]) -> None:
     )
 
 
+def publish_stopped(session: pytest.Session, scoreboard: Scoreboard) -> None:
+    """The run was stopped from within: whatever the gates say, it is not green."""
+    if scoreboard.stopped is None:
+        return
+    selected = sum(tally.plan.selected for tally in scoreboard.tallies)
+    left = selected - sum(tally.done for tally in scoreboard.tallies)
+    publish_report(
+        session,
+        "modeleval::stopped",
+        ("", None, "stopped"),
+        "failed",
+        f"{left:,} of {selected:,} samples were not run: {shown(scoreboard.stopped)}",
+        [],
+    )
+
+
 def publish_errors(session: pytest.Session, scoreboard: Scoreboard) -> None:
     """With --max-errors single errors do not fail the run; too many of them do, once."""
     selected = sum(tally.plan.selected for tally in scoreboard.tallies)
@@ -145,3 +165,8 @@ def publish_errors(session: pytest.Session, scoreboard: Scoreboard) -> None:
             f"--max-errors {scoreboard.settings.max_errors} allows {allowed}",
             [],
         )
+
+
+def publish_unwritten(session: pytest.Session, problem: str) -> None:
+    """The results are there, but not all of their files."""
+    publish_report(session, "modeleval::files", ("", None, "files"), "failed", problem, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import time
 from collections.abc import Callable, Collection
 
@@ -20,12 +21,54 @@ GRACE = 10.0
 """Seconds that a body may go on after its time is up."""
 
 
+class Fuse:
+    """For a process that may be lost, such as an xdist worker: ends it once a body holds up the
+    loop, or the whole interpreter (a regular expression without end), for longer than any of those
+    that run may take. Nothing in Python could: faulthandler has a thread of its own.
+
+    All methods belong to the loop. `output` is the file descriptor that is told where the process
+    stood.
+    """
+
+    def __init__(self, running: Collection[Body], output: int) -> None:
+        self._running = running
+        self._output = output
+        self._burns = False
+
+    def started(self) -> None:
+        """A body has just been added to the running ones."""
+        if not self._burns:
+            self._renew()
+
+    async def keep(self) -> None:
+        """Renew it for as long as the loop turns."""
+        try:
+            while True:
+                self._renew()
+                await asyncio.sleep(PULSE)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _renew(self) -> None:
+        limits = [body.group.timeout for body in self._running]
+        bounded = [limit for limit in limits if limit is not None]
+        self._burns = 0 < len(bounded) == len(limits)
+        if self._burns:
+            seconds = max(bounded) + GRACE
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self._output)
+        else:
+            faulthandler.cancel_dump_traceback_later()
+
+
 class Watchdog:
     """The main thread calls `look` while it waits: it has nothing else to do, and sees whether the
     background loop still turns."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, warn: Callable[[str], None], *, ends_run: bool
+    ) -> None:
         self._loop = loop
+        self._ends_run = ends_run
         self._warn = warn
         self._last_sign = time.monotonic()
         self._asked = False
@@ -51,7 +94,7 @@ class Watchdog:
                 f"{body.name} has not awaited anything for {silent:.0f} s: an async body that "
                 "blocks holds up all others; make it a plain def, or await what takes long"
             )
-        if limit is not None and silent > limit + GRACE:
+        if self._ends_run and limit is not None and silent > limit + GRACE:
             pytest.exit(
                 f"{body.name} blocks the event loop and cannot be cancelled, {silent:.0f} s after "
                 f"it was given {limit:g} s: the run ends here, what was done is kept",

@@ -6,17 +6,21 @@ start ahead of their turn, and what has not started can be given back for anothe
 
 from __future__ import annotations
 
+import _thread
+import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_modeleval.items import SampleItem
+from pytest_modeleval.group import SampleGroup
+from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.journal import Journal
+from pytest_modeleval.outbox import Outbox
 from pytest_modeleval.run import Run
 
 COMMAND = "modeleval"
@@ -47,17 +51,21 @@ class WorkerQueue:
         self._unseen: int | None = None
         self._deals = 0
         self._told = -1
+        self._before: SampleGroup | None = None
         self._alone: set[int] = set()
         self._condemned: dict[int, str] = {}
-        self._interactor: Any = next(
-            plugin
-            for plugin in session.config.pluginmanager.get_plugins()
-            if type(plugin).__name__ == "WorkerInteractor"
-        )
+        self._interactor = interactor_of(session.config)
         self._xdist_command: Callable[[Any], None] = self._interactor.handle_command
         self._interactor.torun = self
         self._interactor.handle_command = self._command
         self._interactor.steal = self._steal
+        if self._balanced:
+            self._interactor.sendevent = Outbox(self._interactor.sendevent).send
+        signal.signal(signal.SIGINT, _interrupt_once)
+
+    def close(self) -> None:
+        """The main thread has left the loop: nothing is to keep it from ending in good order."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     # ---------------------------------------------------------------- xdist's queue
 
@@ -74,7 +82,7 @@ class WorkerQueue:
             self._unseen = None if seen or not isinstance(index, int) else index
         if self._run.lookahead is None and isinstance(index, int) and index not in self._condemned:
             item = self._items[index]
-            if isinstance(item, SampleItem):
+            if isinstance(item, SampleItem) and not (is_kept(item) or self._run.halted):
                 self._run.start(item, self)
         return index
 
@@ -102,6 +110,7 @@ class WorkerQueue:
         if self._interactor.item_index in self._alone:
             return found
         with self._arrival:
+            self._before = self._group_of(self._last_seen())
             if self._unseen is not None:
                 if not self._give_out(self._unseen, found):
                     return found
@@ -120,12 +129,28 @@ class WorkerQueue:
         if index in self._alone or index in self._condemned:
             return False
         item = self._items[index]
-        if isinstance(item, SampleItem):
-            if not item.group.ready():
+        group = self._group_of(index)
+        if isinstance(item, SampleItem) and not is_kept(item):
+            # What another worker gave back may lie behind the samples of a later group: by then
+            # this one has been taken down.
+            if not item.group.ready(stays=group is self._before):
                 return False
             self._given_out[id(item)] = index
             found.append(item)
+        self._before = group
         return True
+
+    def _last_seen(self) -> Any:
+        """The index before the first that lookahead has not been given."""
+        if self._unseen is None and self._looked:
+            return self._queue[self._looked - 1]
+        following = self._interactor.nextitem_index
+        seen = self._unseen is None and isinstance(following, int)
+        return following if seen else self._interactor.item_index
+
+    def _group_of(self, index: Any) -> SampleGroup | None:
+        item = self._items[index] if isinstance(index, int) else None
+        return item.group if isinstance(item, SampleItem) else None
 
     def started(self, item: SampleItem) -> None:
         if self._journal is not None:
@@ -139,15 +164,23 @@ class WorkerQueue:
     def drained(self) -> None:
         if self._balanced and self._told != self._deals:
             with self._arrival:
-                if not self._unstarted():
+                if next(self._unstarted(), None) is None:
                     self._tell_dry()
 
     # ---------------------------------------------------------------- giving back
 
     def _command(self, command: Any) -> None:
-        """In the thread that receives: a command of xdist's, or of our own scheduler."""
-        if not isinstance(command, tuple) or command[0] != COMMAND:
+        """In the thread that receives: a command of xdist's, or of our own scheduler. What is no
+        tuple says that the channel is closed: the controller was interrupted, or is dead."""
+        if not isinstance(command, tuple):
             self._xdist_command(command)
+            _interrupt()
+        elif command[0] != COMMAND:
+            self._xdist_command(command)
+        elif "enough" in command[1]:
+            self._run.enough(*command[1]["enough"])
+        elif "halt" in command[1]:
+            self._run.halt(command[1]["halt"], command[1]["grace"])
         elif "thieves" in command[1]:
             self._share(command[1]["thieves"])
         else:
@@ -168,7 +201,7 @@ class WorkerQueue:
     def _share(self, thieves: int) -> None:
         """Give each of so many others as much of what has not started as is kept; 0 takes all."""
         with self._arrival:
-            unstarted = len(self._unstarted())
+            unstarted = sum(1 for _ in self._unstarted())
             most = unstarted if not thieves else -(-unstarted * thieves // (thieves + 1))
             self._tell(answer=True, given=self._withdraw(most))
 
@@ -178,10 +211,9 @@ class WorkerQueue:
             given = self._withdraw(len(wanted), set(wanted))
         self._interactor.sendevent("unscheduled", indices=given)
 
-    def _unstarted(self) -> list[int]:
+    def _unstarted(self) -> Iterator[int]:
         """What could be given back, from the end of the queue."""
         waiting = self._run.lookahead.waiting if self._run.lookahead else 0
-        found: list[int] = []
         for index in reversed(self._queue):
             if not isinstance(index, int):
                 continue
@@ -190,8 +222,7 @@ class WorkerQueue:
                 if not waiting:
                     break
                 waiting -= 1
-            found.append(index)
-        return found
+            yield index
 
     def _is_given_out(self, item: SampleItem) -> bool:
         return item.body is not None or id(item) in self._given_out
@@ -232,5 +263,30 @@ class WorkerQueue:
             self._tell(answer=False, given=[])
 
     def _tell(self, *, answer: bool, given: Sequence[int]) -> None:
-        word = {"answer": answer, "deals": self._deals, "left": len(self._unstarted())}
+        left = next(self._unstarted(), None) is not None
+        word = {"answer": answer, "deals": self._deals, "left": left}
         self._interactor.sendevent("unscheduled", indices={**word, "given": given})
+
+
+def _interrupt_once(signum: int, frame: object) -> None:
+    """A Ctrl-C in a terminal comes twice: to this process, and as the end of the channel. And
+    execnet sends another to whom does not end within five seconds: closing an engine takes long."""
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _interrupt() -> None:
+    """The main thread, whatever it waits for."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:  # on Windows
+        _thread.interrupt_main()
+
+
+def interactor_of(config: pytest.Config) -> Any:
+    """xdist's own plugin in this worker."""
+    return next(
+        plugin
+        for plugin in config.pluginmanager.get_plugins()
+        if type(plugin).__name__ == "WorkerInteractor"
+    )

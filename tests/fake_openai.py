@@ -23,13 +23,15 @@ from aiohttp import web
 
 @dataclass
 class Said:
-    """What the model says. `message` are more fields of a chat's message."""
+    """What the model says. `message` are more fields of a chat's message; without `usage` it is
+    counted, and {} says none. A stream breaks off after so many pieces, if that is said."""
 
     text: str | None = ""
     finish_reason: str = "stop"
     message: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] | None = None
     logprobs: dict[str, Any] | None = None
+    breaks_off: int | None = None
 
 
 @dataclass
@@ -47,13 +49,14 @@ class Fault:
 
 @dataclass
 class Seen:
-    """A request that came. `number` counts from 0."""
+    """A request that came. `number` counts from 0, `meets` names its fault (fault_server.py)."""
 
     number: int
     path: str
     query: str
     headers: dict[str, str]
     body: dict[str, Any]
+    meets: str = ""
 
 
 class FakeOpenAI:
@@ -113,12 +116,25 @@ class FakeOpenAI:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self._port = runner.addresses[0][1]
+        self._runner = runner
+        await self._open()
         self._ready.set()
         await self._stop.wait()
         await runner.cleanup()
+
+    async def _open(self) -> None:
+        """Listen: always at the same address."""
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def _close(self) -> None:
+        """Listen no more; those who are connected are cut off."""
+        await self._site.stop()
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json() if request.can_read_body else {}
@@ -135,7 +151,7 @@ class FakeOpenAI:
         if self.key is not None and seen.headers.get("Authorization") != f"Bearer {self.key}":
             return _error(401, "Incorrect API key provided", "invalid_api_key")
         if fault := self.fault(seen):
-            return await _break(request, fault)
+            return await break_off(request, fault)
         if seen.path == "/v1/models" and self.models is not None:
             return web.json_response({"data": [{"id": name} for name in self.models]})
         if seen.path not in ("/v1/chat/completions", "/v1/completions"):
@@ -145,8 +161,7 @@ class FakeOpenAI:
         await asyncio.sleep(self.latency)
         if seen.body.get("echo"):
             return self._echo(seen.body)
-        said = self.reply(seen.body)
-        said = said if isinstance(said, Said) else Said(said)
+        said = self._say(seen)
         chat = seen.path == "/v1/chat/completions"
         if seen.body.get("stream"):
             return await self._stream(request, seen.body, said, chat)
@@ -158,6 +173,10 @@ class FakeOpenAI:
             "logprobs": said.logprobs,
         }
         return web.json_response({"choices": [choice], "usage": _usage(seen.body, said)})
+
+    def _say(self, seen: Seen) -> Said:
+        said = self.reply(seen.body)
+        return said if isinstance(said, Said) else Said(said)
 
     async def _stream(
         self, request: web.Request, body: dict[str, Any], said: Said, chat: bool
@@ -176,10 +195,12 @@ class FakeOpenAI:
                 if name != "tool_calls"
                 else [{name: [part]} for part in value]
             )
-        for delta in deltas:
+        for delta in deltas[: said.breaks_off]:
             piece = {"delta": delta} if chat else {"text": delta["content"]}
             await send({"choices": [{"index": 0, **piece, "finish_reason": None}]})
             await asyncio.sleep(self.pause)
+        if said.breaks_off is not None:
+            return response
         end: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
         await send({"choices": [{"index": 0, **end, "finish_reason": said.finish_reason}]})
         if body.get("stream_options", {}).get("include_usage"):
@@ -224,9 +245,9 @@ def logprob(token: str) -> float:
     return -len(token) / 10
 
 
-def _usage(body: dict[str, Any], said: Said) -> dict[str, Any]:
+def _usage(body: dict[str, Any], said: Said) -> dict[str, Any] | None:
     if said.usage is not None:
-        return said.usage
+        return said.usage or None
     asked = body.get("prompt") or "\n".join(str(each["content"]) for each in body["messages"])
     return {
         "prompt_tokens": len(tokens(asked)),
@@ -238,7 +259,8 @@ def _error(status: int, message: str, code: str) -> web.Response:
     return web.json_response({"error": {"message": message, "code": code}}, status=status)
 
 
-async def _break(request: web.Request, fault: Fault) -> web.StreamResponse:
+async def break_off(request: web.Request, fault: Fault) -> web.StreamResponse:
+    """Answer with the fault."""
     if fault.hang:
         await asyncio.sleep(3600)
     if fault.reset and request.transport is not None:

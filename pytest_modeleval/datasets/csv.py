@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_modeleval.datasets.arrow import ArrowDataset
 from pytest_modeleval.datasets.files import shown
 from pytest_modeleval.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _MAX_BLOCK = 64 << 20
 
@@ -19,16 +23,17 @@ class CsvDataset(ArrowDataset):
     stays "007", and an empty value is an empty text.
     """
 
-    def __init__(self, path: Path) -> None:
+    def _read(self) -> pyarrow.Table:
         import pyarrow
         from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
+        path = self.path
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
         # A row must fit into a block: a megabyte, the default, does not hold a long document.
         block_size = min(max(path.stat().st_size, 1), _MAX_BLOCK)
         try:
             names = _header(path, delimiter)
-            table = read_csv(
+            return read_csv(
                 path,
                 # One thread: only then does an error name the row.
                 read_options=ReadOptions(use_threads=False, block_size=block_size),
@@ -43,7 +48,6 @@ class CsvDataset(ArrowDataset):
             if "invalid UTF8" in str(error):
                 raise _not_utf8(path) from error
             raise DatasetError(f"{shown(path)}: malformed table: {error}") from error
-        super().__init__(path, table)
 
 
 def _header(path: Path, delimiter: str) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
+
+LONGEST_CLUSTER = 80
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +33,21 @@ class Sample:
     resources: AsyncExitStack = field(
         default_factory=AsyncExitStack, init=False, compare=False, repr=False
     )
+
+
+def as_text(value: object) -> str:
+    """A sample's input or target as files hold it: JSON where it is not a text."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def cluster_name(value: object) -> str:
+    """What tells one cluster from others; of a long text (a passage) its start and a digest."""
+    text = as_text(value)
+    if len(text) <= LONGEST_CLUSTER:
+        return text
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{text[: LONGEST_CLUSTER // 2]}… {digest}"

@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from pytest_modeleval.gates.derived import CALIBRATION_ERRORS, CONFIDENCE, needed, of_epochs
 from pytest_modeleval.gates.gate import Comparison, Gate, SliceValue, Term, literal, number
+from pytest_modeleval.gates.reference import Reference
 from pytest_modeleval.gates.table import Bounds, Table
 from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.statistics.intervals import Interval, quantile_interval
@@ -22,28 +24,54 @@ ALPHA = 0.05
 """Intervals are two-sided at 95 %."""
 
 
-def judge(gate: Gate, table: Table) -> GateRecord:
-    """The gate's verdict: passed, failed or undecided, with the reason where it did not pass."""
-    if gate.kind != "threshold":
-        return _record(
-            gate,
-            "undecided",
-            "gates against a baseline are not available yet in this version: "
-            "compare with a number instead",
-        )
+def judge(gate: Gate, table: Table, reference: Reference | None = None) -> GateRecord:
+    """The gate's verdict: passed, failed or undecided, with the reason where it did not pass.
+
+    `reference` is what a baseline scored on the same samples, None where there is no baseline.
+    """
     term = gate.term
     if problem := _missing_name(term, table):
         return _record(gate, "undecided", problem)
-    rows = _rows(term, table)
+    rows = rows_of(term, table)
     if not rows:
         return _record(gate, "undecided", _no_such_value(term, table))
+    if term.metric in CALIBRATION_ERRORS:
+        return _calibrated(gate, table, rows)
+    if gate.kind != "threshold":
+        from pytest_modeleval.gates.regression import judge_against
+
+        return judge_against(gate, table, rows, reference, _record(gate, "undecided"))
     all_values = table.values(term.metric)
-    values = [value for row in rows if not math.isnan(value := all_values[row])]
+    present = [row for row in rows if not math.isnan(all_values[row])]
+    values = [all_values[row] for row in present]
+    clusters = table.clusters and [table.clusters[row] for row in present]
     bounds = table.bounds(term.metric, rows)
     if not values:
         why = _unknown_samples(bounds) if bounds.low else f"all {len(rows)} samples were skipped"
         return _record(gate, "undecided", f"no sample has {term.metric}: {why}")
-    return _compared(gate, table, values, bounds)
+    return _compared(gate, table, values, clusters, bounds)
+
+
+def _calibrated(gate: Gate, table: Table, rows: Sequence[int]) -> GateRecord:
+    """A calibration error is of all samples together, so it needs every one of them."""
+    from pytest_modeleval.gates.calibration import BINS, calibration
+
+    record = _record(gate, "undecided")
+    bounds = table.bounds(CONFIDENCE, rows)
+    found = calibration(table, rows)
+    if found is None or bounds.low is not bounds.high:
+        record.reason = f"{_unknown_samples(bounds)}, and {gate.term} needs every value"
+        return record
+    threshold = gate.threshold or 0.0
+    record.value = found.ece if gate.term.metric == "ece" else found.adaptive_ece
+    record.slack = _slack(gate.comparison, record.value, threshold)
+    record.method = f"{BINS} bins of equal {'width' if gate.term.metric == 'ece' else 'mass'}"
+    if _holds(gate.comparison, record.value, threshold):
+        record.verdict = "passed"
+    else:
+        record.verdict = "failed"
+        record.reason = f"{gate.term} is {record.value:.6g}, not {gate.comparison} {threshold:g}"
+    return record
 
 
 def not_judged(gate: Gate, reason: str) -> GateRecord:
@@ -51,10 +79,16 @@ def not_judged(gate: Gate, reason: str) -> GateRecord:
     return _record(gate, "not judged", reason)
 
 
-def _compared(gate: Gate, table: Table, values: Sequence[float], bounds: Bounds) -> GateRecord:
+def _compared(
+    gate: Gate,
+    table: Table,
+    values: Sequence[float],
+    clusters: Sequence[int] | None,
+    bounds: Bounds,
+) -> GateRecord:
     term, threshold = gate.term, gate.threshold or 0.0
     record = _record(gate, "undecided")
-    interval = _interval(term, values)
+    interval = _interval(term, values, clusters)
     if interval:
         record.lower, record.upper, record.method = interval
         record.alpha = ALPHA
@@ -94,13 +128,15 @@ def _value(term: Term, values: Sequence[float], interval: Interval | None) -> fl
     return total if term.statistic == "sum" else total / len(values)
 
 
-def _interval(term: Term, values: Sequence[float]) -> Interval | None:
+def _interval(
+    term: Term, values: Sequence[float], clusters: Sequence[int] | None = None
+) -> Interval | None:
     level = 1 - ALPHA
     if term.statistic == "max":
         return None
     if (q := term.quantile) is not None:
-        return quantile_interval(values, q, level)
-    lower, upper, method = metric_interval(term.metric, values, level)
+        return quantile_interval(values, q, level, clusters)
+    lower, upper, method = metric_interval(term.metric, values, level, clusters)
     if term.statistic == "sum" and lower is not None and upper is not None:
         return Interval(lower * len(values), upper * len(values), method)
     return Interval(lower, upper, method)
@@ -109,14 +145,16 @@ def _interval(term: Term, values: Sequence[float]) -> Interval | None:
 def _extremes(term: Term, table: Table, value: float, bounds: Bounds) -> tuple[float, float] | None:
     """The term with all that is missing at its lowest, and at its highest.
 
-    None where that does not bound it: the end of a t interval can fall as a value rises. Wilson's
-    and order statistics cannot.
+    None where that does not bound it: the end of a t interval, or of one over clusters, can fall as
+    a value rises. Wilson's and order statistics cannot.
     """
     if bounds.low is bounds.high:
         return value, value
     if not term.limit:
         ends = [_value(term, values, None) for values in (bounds.low, bounds.high)]
-    elif term.quantile is not None or (term.metric == "accuracy" and table.epochs == 1):
+    elif table.clusters is None and (
+        term.quantile is not None or (term.metric == "accuracy" and table.epochs == 1)
+    ):
         ends = [
             _value(term, values, _interval(term, values)) for values in (bounds.low, bounds.high)
         ]
@@ -143,7 +181,8 @@ def _equal(value: float, threshold: float) -> bool:
     return math.isclose(value, threshold, rel_tol=1e-12, abs_tol=1e-12)
 
 
-def _rows(term: Term, table: Table) -> Sequence[int]:
+def rows_of(term: Term, table: Table) -> Sequence[int]:
+    """The samples that the term speaks of: all, or those of its slice."""
     if term.column is None:
         return range(table.samples)
     wanted = term.value
@@ -156,8 +195,8 @@ def _rows(term: Term, table: Table) -> Sequence[int]:
 
 
 def _missing_name(term: Term, table: Table) -> str | None:
-    if term.metric not in table.metrics:
-        return f"no sample recorded {term.metric}; recorded: {', '.join(table.metrics)}"
+    if of_epochs(term.metric) is None and needed(term.metric) not in table.metrics:
+        return f"no sample recorded {needed(term.metric)}; recorded: {', '.join(table.metrics)}"
     if term.column is not None and term.column not in table.columns:
         listed = ", ".join(table.columns) or "none"
         return f"the samples have no column {term.column}; they have: {listed}"

@@ -11,7 +11,9 @@ from importlib import import_module, resources
 from typing import Any
 
 from pytest_modeleval.errors import UsageError
+from pytest_modeleval.models.prices import Price, said_price, without_price
 from pytest_modeleval.models.protocol import Backend
+from pytest_modeleval.models.rates import RATE_ARGUMENTS, Rates, said_rates
 from pytest_modeleval.models.sampling import SAMPLING_FIELDS, checked
 
 
@@ -20,34 +22,48 @@ class BackendEntry:
     """A backend by name. `factory` is "module:class", imported when a model of it is opened.
 
     `in_process` says that the model's memory is this process's own, so that only one such model
-    is held at a time.
+    is held at a time. A `remote` one has limits that nobody tells: what is in flight adapts to
+    them. Replies of a backend that is `cached` are kept in the response cache: they may depend on
+    everything in a request but its benchmark's name.
     """
 
     factory: str
     in_process: bool = False
+    remote: bool = False
+    cached: bool = True
 
 
 BACKENDS: dict[str, BackendEntry] = {
-    "openai": BackendEntry("pytest_modeleval.models.openai:OpenAIBackend"),
+    "openai": BackendEntry("pytest_modeleval.models.openai:OpenAIBackend", remote=True),
     "llamacpp": BackendEntry("pytest_modeleval.models.llamacpp:LlamaCppBackend", in_process=True),
     "vllm": BackendEntry("pytest_modeleval.models.vllm:VllmBackend", in_process=True),
     "transformers": BackendEntry(
         "pytest_modeleval.models.transformers:TransformersBackend", in_process=True
     ),
-    "replay": BackendEntry("pytest_modeleval.models.replay:ReplayBackend"),
+    "replay": BackendEntry("pytest_modeleval.models.replay:ReplayBackend", cached=False),
     "echo": BackendEntry("pytest_modeleval.models.echo:EchoBackend"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as it was asked for: `arguments` go to the backend, `sampling` to every request."""
+    """A model as it was asked for: `arguments` go to the backend, `sampling` to every request.
+    `price` is what was said of it; without it, it is looked up. `rates` are what it may be
+    asked."""
 
     alias: str
     backend: str
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    rates: Rates | None = None
+
+
+def in_process(spec: ModelSpec, backends: Mapping[str, BackendEntry]) -> bool:
+    """Whether the model would take this process's own memory."""
+    entry = backends.get(spec.backend)
+    return entry is not None and entry.in_process
 
 
 def parse_spec(
@@ -58,9 +74,11 @@ def parse_spec(
     `arguments` come from the command line and win over the alias's own. Raises UsageError.
     """
     if text in aliases:
-        table = dict(aliases[text])
-        spec = parse_spec(table.pop("model"), {**table, **arguments}, {})
-        return ModelSpec(_safe(text), spec.backend, spec.name, spec.arguments, spec.sampling)
+        table = {**aliases[text], **arguments}
+        place = f"[tool.modeleval.models.{text}]"
+        price, rates = said_price(table, place), said_rates(table, place)
+        spec = parse_spec(table.pop("model"), _for_backend(table), {})
+        return replace(spec, alias=_safe(text), price=price, rates=rates)
     if text == "tiny":
         gguf = str(resources.files("pytest_modeleval") / "tiny" / "tiny.gguf")
         return _spec("tiny", "llamacpp", gguf, arguments)
@@ -90,9 +108,17 @@ def open_backend(spec: ModelSpec, backends: Mapping[str, BackendEntry]) -> Backe
 
 
 def _spec(alias: str, backend: str, name: str, arguments: Mapping[str, Any]) -> ModelSpec:
+    place = f"model {backend}:{name}"
+    price, rates = said_price(arguments, place), said_rates(arguments, place)
+    arguments = _for_backend(arguments)
     sampling = {key: value for key, value in arguments.items() if key in SAMPLING_FIELDS}
     rest = {key: value for key, value in arguments.items() if key not in SAMPLING_FIELDS}
-    return ModelSpec(_safe(alias), backend, name, rest, checked(sampling))
+    return ModelSpec(_safe(alias), backend, name, rest, checked(sampling), price, rates)
+
+
+def _for_backend(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    left = without_price(arguments)
+    return {key: value for key, value in left.items() if key not in RATE_ARGUMENTS}
 
 
 def by_alias(specs: Sequence[ModelSpec]) -> dict[str, ModelSpec]:

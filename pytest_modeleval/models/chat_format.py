@@ -32,17 +32,22 @@ def tool_definitions(tools: Iterable[Tool]) -> list[dict[str, Any]]:
     ]
 
 
+def tool_calls(message: Message) -> list[dict[str, Any]]:
+    """The tool calls of an assistant's turn."""
+    return [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in message.tool_calls
+    ]
+
+
 def _text_message(message: Message) -> dict[str, Any]:
     written: dict[str, Any] = {"role": message.role, "content": _text(message)}
     if message.tool_calls:
-        written["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
+        written["tool_calls"] = tool_calls(message)
     if message.tool_call_id is not None:
         written["tool_call_id"] = message.tool_call_id
     return written

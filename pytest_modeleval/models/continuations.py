@@ -8,15 +8,20 @@ from pytest_modeleval.errors import RequestError
 
 
 def split(
-    encode: Callable[[str], Sequence[int]], context: str, continuation: str
+    encode: Callable[[str], Sequence[int]], context: str | None, continuation: str
 ) -> tuple[list[int], list[int]]:
     """The tokens of the context, and those of the continuation after it.
 
     Both are encoded as one text and cut where the context alone ends, as lm-evaluation-harness
     does (`_encode_pair`): spaces at the end of the context count as the continuation's, since most
     tokenizers keep a space with the word that follows it. Raises RequestError when the context has
-    no token for the first one of the continuation to follow.
+    no token for the first one of the continuation to follow. Without a context, the first token of
+    the text takes its place, unless the tokenizer puts one of its own before.
     """
+    if context is None:
+        whole = list(encode(continuation))
+        first = len(encode("")) or 1
+        return whole[:first], whole[first:]
     whole = list(encode(context + continuation))
     before = len(encode(context.rstrip()))
     if not before:

@@ -47,7 +47,7 @@ class EchoBackend:
         return Generation(text or "", finish_reason="stop", latency_s=perf_counter() - began)
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         await asyncio.sleep(self._latency)
         return [LogLikelihood(-float(len(text)), len(text)) for text in continuations]

@@ -42,7 +42,7 @@ from pytest_modeleval.models.protocol import (
     LogLikelihood,
     Request,
 )
-from pytest_modeleval.models.weights import revision
+from pytest_modeleval.models.weights import gguf_files, revision, settings
 
 # A streamed request can be abandoned at any token, but pays about 30 µs for each of them. One of
 # so few tokens is not worth abandoning.
@@ -116,7 +116,7 @@ class LlamaCppBackend:
         return generation(chunks, time.perf_counter() - begun, request.sampling.logprobs)
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context.
 
@@ -161,8 +161,9 @@ class LlamaCppBackend:
         self._identity = Identity(
             backend="llamacpp",
             name=self._name,
-            revision=revision([self._path]),
+            revision=revision(gguf_files(self._path)),
             backend_version=metadata.version("xllamacpp"),
+            details=settings({"n_ctx": self._n_ctx, **self._arguments}),
         )
 
     def _parameters(self, xllamacpp: Any) -> Any:
@@ -228,7 +229,7 @@ class LlamaCppBackend:
         return chunks
 
     def _split(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[tuple[list[int], list[int]]]:
         address = self._server.listening_address.removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=60)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine, Mapping, Sequence
-from concurrent.futures import CancelledError
-from typing import Any, Literal, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pytest_modeleval.errors import CapabilityError, ModelError, UsageError
-from pytest_modeleval.models.limiter import Limiter
-from pytest_modeleval.models.messages import ContentPart, Message, Tool, ToolCall
+from pytest_modeleval.errors import CapabilityError, RequestError, StopRun, UsageError
+from pytest_modeleval.models import letters
+from pytest_modeleval.models.answer import Answer, AnyRequest
+from pytest_modeleval.models.blocking import BlockingModel
+from pytest_modeleval.models.call_record import recorded
+from pytest_modeleval.models.layers import Layers
+from pytest_modeleval.models.messages import Message, Tool
 from pytest_modeleval.models.protocol import (
     Backend,
     Capabilities,
@@ -18,16 +21,22 @@ from pytest_modeleval.models.protocol import (
     Generation,
     Identity,
     LogLikelihood,
+    LoglikelihoodRequest,
     Origin,
+    Perplexity,
     Request,
     Sampling,
 )
-from pytest_modeleval.models.sampling import SAMPLING_FIELDS, checked
+from pytest_modeleval.models.sampling import checked
 from pytest_modeleval.recorder import Recorder, current, noticed
-from pytest_modeleval.results.record import Call
+from pytest_modeleval.results.record import CallKind
+
+if TYPE_CHECKING:
+    from pytest_modeleval.otel import Telemetry
 
 T = TypeVar("T")
 Normalize = Literal["none", "tokens", "characters"]
+ChooseBy = Literal["likelihood", "letters"]
 
 
 class Model:
@@ -35,24 +44,29 @@ class Model:
 
     `alias` is its name in results, `role` what it is for ("model", "judge", …). `sampling` holds
     what the alias or the command line says about decoding: it wins over what a body asks for.
+    `choose_by` is how `choose` finds its choice.
     """
 
     def __init__(
         self,
         backend: Backend,
+        layers: Layers,
         *,
         alias: str,
         loop: asyncio.AbstractEventLoop,
         role: str = "model",
         sampling: Mapping[str, Any] | None = None,
-        concurrency: int | None = None,
+        choose_by: ChooseBy = "likelihood",
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.backend = backend
+        self.layers = layers
         self.alias = alias
         self.role = role
-        self.limiter = Limiter(concurrency or backend.concurrency)
         self._loop = loop
         self._said = dict(sampling or {})
+        self._choose_by = choose_by
+        self._telemetry = telemetry
 
     def __repr__(self) -> str:
         return f"<Model {self.alias}>"
@@ -77,13 +91,15 @@ class Model:
         """One more turn of a dialogue; a plain string is one message of the user.
 
         `sampling` are fields of `Sampling`. Raises CapabilityError for a model without a chat
-        template, RequestError when no reply came.
+        template or tools for one that cannot call them, RequestError when no reply came.
         """
         if not self.capabilities.chat:
             raise CapabilityError(
                 f"{self.alias} cannot chat (it has no chat template): use model.complete(prompt), "
                 "or a model that was trained for dialogue"
             )
+        if tools and not self.capabilities.tools:
+            raise CapabilityError(f"{self.alias} cannot call tools: use a model that can")
         if isinstance(messages, str):
             messages = (Message("user", messages),)
         recorder = current.get()
@@ -111,46 +127,20 @@ class Model:
         self, context: str, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p(continuation | context) for each continuation, in their order."""
-        if not self.capabilities.loglikelihood:
-            raise CapabilityError(
-                f"{self.alias} does not give log-likelihoods: use a benchmark that generates, "
-                "or a backend that has them (llamacpp, vllm, transformers)"
-            )
-        recorder = current.get()
-        if recorder is not None:
-            recorder.begin_call()
-        answers: list[LogLikelihood]
-        latency: float
-        answers, latency = await self._on_loop(
-            self._limited(self._timed_loglikelihood, context, list(continuations))
-        )
-        if recorder is not None:
-            recorder.calls.append(
-                Call(
-                    role=self.role,
-                    model=self.alias,
-                    kind="loglikelihood",
-                    messages=[{"role": "prompt", "content": context}],
-                    loglikelihoods=[
-                        {
-                            "continuation": text,
-                            "sum": answer.sum,
-                            "tokens": answer.tokens,
-                            "is_greedy": answer.is_greedy,
-                        }
-                        for text, answer in zip(continuations, answers)
-                    ],
-                    latency_s=latency,
-                )
-            )
-        return answers
+        return await self._loglikelihoods("loglikelihood", context, continuations)
 
-    async def _timed_loglikelihood(
-        self, context: str, continuations: Sequence[str]
-    ) -> tuple[list[LogLikelihood], float]:
-        started = time.perf_counter()
-        answers = await self.backend.loglikelihood(context, continuations)
-        return answers, time.perf_counter() - started
+    @noticed
+    async def perplexity(self, text: str) -> Perplexity:
+        """How well the model foretells `text`, which must fit its context. Its first token counts
+        only where the model's tokenizer puts one of its own before every text."""
+        words = len(text.split())
+        found = LogLikelihood(0.0, 0)
+        if words:
+            (found,) = await self._loglikelihoods("perplexity", None, [text])
+        if not found.tokens:
+            raise UsageError("model.perplexity: the text is too short: it needs two tokens or more")
+        size = len(text.encode("utf-8", "surrogatepass"))
+        return Perplexity(found.sum, found.tokens, words, size)
 
     @noticed
     async def choose(
@@ -160,15 +150,56 @@ class Model:
 
         `normalize` divides each log-likelihood by its number of tokens or characters, so that long
         choices are not held back. Of equal ones the first is taken.
+
+        With --choose-by letters the model is shown the choices, each with a letter, and replies
+        with one. A reply that names none, or several, chooses nothing: `index` is None.
         """
         if not choices:
             raise UsageError("model.choose: there are no choices")
+        if normalize not in ("none", "tokens", "characters"):
+            raise UsageError(
+                f"model.choose: normalize={normalize!r} is not none, tokens or characters"
+            )
+        if self._choose_by == "letters":
+            return await self._choose_letter(context, choices)
         answers = await self.loglikelihood(context, choices)
         scores = tuple(
             answer.sum / _length(text, answer, normalize) for text, answer in zip(choices, answers)
         )
         index = max(range(len(scores)), key=scores.__getitem__)
         return Choice(index, choices[index], scores, tuple(answers))
+
+    async def _choose_letter(self, context: str, choices: Sequence[str]) -> Choice:
+        if not (self.capabilities.chat or self.capabilities.completion):
+            raise CapabilityError(
+                f"{self.alias} generates no text, so it cannot reply with a letter"
+            )
+        recorder = current.get()
+        if self.capabilities.chat:
+            number, settings = self._begin(recorder, {})
+            text = letters.question(context, choices, letters.CHAT)
+            request = Request(settings, (Message("user", text),), origin=_origin(recorder, number))
+        else:
+            number, settings = self._begin(recorder, {"stop": "\n"})
+            text = letters.question(context, choices, letters.COMPLETION)
+            request = Request(settings, prompt=text, origin=_origin(recorder, number))
+        reply = await self._generate("letters", recorder, request)
+        index = letters.chosen(reply.text, len(choices))
+        return Choice(index, "" if index is None else choices[index])
+
+    async def _loglikelihoods(
+        self, kind: CallKind, context: str | None, continuations: Sequence[str]
+    ) -> list[LogLikelihood]:
+        if not self.capabilities.loglikelihood:
+            raise CapabilityError(
+                f"{self.alias} does not give log-likelihoods: use a benchmark that generates, "
+                "or a backend that has them (llamacpp, vllm, transformers)"
+            )
+        recorder = current.get()
+        number = recorder.begin_call() if recorder is not None else 0
+        request = LoglikelihoodRequest(context, tuple(continuations), _origin(recorder, number))
+        answers: list[LogLikelihood] = await self._ask(kind, recorder, request)
+        return answers
 
     def _begin(self, recorder: Recorder | None, asked: dict[str, Any]) -> tuple[int, Sampling]:
         number = recorder.begin_call() if recorder is not None else 0
@@ -180,20 +211,37 @@ class Model:
         return number, Sampling(**fields)
 
     async def _generate(
-        self, kind: Literal["chat", "complete"], recorder: Recorder | None, request: Request
+        self, kind: CallKind, recorder: Recorder | None, request: Request
     ) -> Generation:
-        generation: Generation = await self._on_loop(self._limited(self.backend.generate, request))
-        if recorder is not None:
-            recorder.calls.append(_call(kind, self, request, generation))
+        generation: Generation = await self._ask(kind, recorder, request)
         return generation
 
-    async def _limited(self, ask: Any, *arguments: Any) -> Any:
-        async with self.limiter:
-            try:
-                return await ask(*arguments)
-            except AssertionError as error:
-                # In a body an AssertionError means a wrong answer; this one is the engine's own.
-                raise ModelError(f"{self.alias} failed: {error!r}") from error
+    async def _ask(self, kind: CallKind, recorder: Recorder | None, request: AnyRequest) -> Any:
+        """What was replied. A call that failed is recorded as well: it may have cost something."""
+        traced = self._telemetry and self._telemetry.call(kind, self.role, self.identity)
+        with traced or nullcontext() as span:
+            came = await self._came(recorder, request)
+            if recorder is not None or span is not None:
+                call = recorded(self.role, self.alias, kind, request, came)
+                if recorder is not None:
+                    recorder.calls.append(call)
+                if span is not None:
+                    span.came(call, came)
+            if isinstance(came, RequestError):
+                raise came
+        return came.value
+
+    async def _came(self, recorder: Recorder | None, request: AnyRequest) -> Answer | RequestError:
+        """StopRun is kept as well: a body that catches it would be judged on a reply that never
+        came."""
+        try:
+            return await self._on_loop(self.layers.first.answer(request))
+        except RequestError as error:
+            return error
+        except StopRun as error:
+            if recorder is not None:
+                recorder.stopped = error
+            raise
 
     async def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """A body in the main thread has a loop of its own; backends live on the background loop."""
@@ -202,70 +250,10 @@ class Model:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
 
 
-class BlockingModel:
-    """The model for a body that is a plain `def`: the same calls, without await."""
-
-    def __init__(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
-        self._model = model
-        self._loop = loop
-
-    def __repr__(self) -> str:
-        return repr(self._model)
-
-    @property
-    def alias(self) -> str:
-        return self._model.alias
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._model.capabilities
-
-    @property
-    def identity(self) -> Identity:
-        return self._model.identity
-
-    def chat(
-        self, messages: str | Sequence[Message], *, tools: Sequence[Tool] = (), **sampling: Any
-    ) -> Generation:
-        """As `Model.chat`."""
-        return self._wait(self._model.chat(messages, tools=tools, **sampling))
-
-    def complete(self, prompt: str, **sampling: Any) -> Generation:
-        """As `Model.complete`."""
-        return self._wait(self._model.complete(prompt, **sampling))
-
-    def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[LogLikelihood]:
-        """As `Model.loglikelihood`."""
-        return self._wait(self._model.loglikelihood(context, continuations))
-
-    def choose(
-        self, context: str, choices: Sequence[str], *, normalize: Normalize = "none"
-    ) -> Choice:
-        """As `Model.choose`."""
-        return self._wait(self._model.choose(context, choices, normalize=normalize))
-
-    def _wait(self, answer: Coroutine[Any, Any, T]) -> T:
-        # The task starts in a copy of this thread's context, so the recorder goes along.
-        future = asyncio.run_coroutine_threadsafe(answer, self._loop)
-        recorder = current.get()
-        if recorder is None:
-            return future.result()
-        recorder.waiting = future
-        if recorder.abandoned:
-            future.cancel()
-        try:
-            return future.result()
-        except CancelledError:
-            # asyncio's is no Exception, so that a body which tries again does not catch it.
-            raise asyncio.CancelledError from None
-        finally:
-            recorder.waiting = None
-
-
 def _origin(recorder: Recorder | None, number: int) -> Origin | None:
     if recorder is None:
         return None
-    return Origin(recorder.benchmark, recorder.sample_id, recorder.epoch, number)
+    return Origin(recorder.benchmark, recorder.sample_id, recorder.epoch, number, recorder.deadline)
 
 
 def _length(text: str, answer: LogLikelihood, normalize: Normalize) -> int:
@@ -274,56 +262,3 @@ def _length(text: str, answer: LogLikelihood, normalize: Normalize) -> int:
     if normalize not in ("tokens", "characters"):
         raise UsageError(f"model.choose: normalize={normalize!r} is not none, tokens or characters")
     return max(1, answer.tokens if normalize == "tokens" else len(text))
-
-
-def _call(
-    kind: Literal["chat", "complete"], model: Model, request: Request, generation: Generation
-) -> Call:
-    usage, sampling = generation.usage, request.sampling
-    return Call(
-        role=model.role,
-        model=model.alias,
-        kind=kind,
-        messages=_written(request),
-        reply=generation.text,
-        tool_calls=_tool_calls(generation.tool_calls),
-        sampling={name: getattr(sampling, name) for name in SAMPLING_FIELDS},
-        usage={
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-        },
-        ttft_s=generation.ttft_s,
-        tpot_s=generation.tpot_s,
-        latency_s=generation.latency_s,
-    )
-
-
-def _written(request: Request) -> list[dict[str, Any]]:
-    """The messages as the details file holds them."""
-    if request.messages is None:
-        return [{"role": "prompt", "content": request.prompt}]
-    return [
-        {
-            "role": message.role,
-            "content": message.content
-            if isinstance(message.content, str)
-            else [_part(part) for part in message.content],
-            "tool_calls": _tool_calls(message.tool_calls),
-            "tool_call_id": message.tool_call_id,
-        }
-        for message in request.messages
-    ]
-
-
-def _tool_calls(calls: Sequence[ToolCall]) -> list[dict[str, str]]:
-    return [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]
-
-
-def _part(part: ContentPart) -> dict[str, str]:
-    return {
-        name: value
-        for name in ("type", "text", "url", "media_type")
-        if (value := getattr(part, name)) is not None
-    }

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -15,11 +16,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from pytest_modeleval.errors import CapabilityError, RequestError, UsageError
+from pytest_modeleval.errors import CapabilityError, RequestError, StopRun, UsageError
 from pytest_modeleval.models import openai_replies as replies
 from pytest_modeleval.models import openai_requests as requests
 from pytest_modeleval.models.arguments import Arguments
-from pytest_modeleval.models.openai_errors import Server
+from pytest_modeleval.models.openai_errors import Server, is_final
 from pytest_modeleval.models.protocol import (
     Capabilities,
     Generation,
@@ -27,11 +28,16 @@ from pytest_modeleval.models.protocol import (
     LogLikelihood,
     Request,
 )
+from pytest_modeleval.models.retry import again
+from pytest_modeleval.models.retry_after import retry_after
 
 OPENAI_URL = "https://api.openai.com/v1"
 
 CONNECT_S = 15.0
 """How long a connection, and the answer to the probe, may take."""
+
+PROBES = 3
+"""How often the server is asked for a sign of life before the run is given up."""
 
 # Servers close idle connections, uvicorn after 5 s: leave first, or a request meets a closed door.
 KEEP_ALIVE_S = 4.0
@@ -42,6 +48,7 @@ class _Answer(NamedTuple):
 
     status: int
     content_type: str
+    retry_after: float | None
     chunks: list[tuple[float, bytes]]
     ended: float
 
@@ -61,7 +68,7 @@ class OpenAIBackend:
         timeout: seconds that one request may take (600; 0 for no end).
         concurrency: requests in flight (64).
 
-    Requests go through aiohttp, at a tenth of the cost of the `openai` package's client. Nothing
+    Requests go through aiohttp, at a tenth of the cost of the `openai` package's client. No request
     is tried again here, and redirects are not followed. The proxies of the environment are used.
     """
 
@@ -93,7 +100,10 @@ class OpenAIBackend:
         self._completion_url = self._url("/completions")
         self._opened = AsyncExitStack()
         self._session: aiohttp.ClientSession
-        self.identity = Identity("openai", name, revision, details={"base_url": url})
+        details = {"base_url": url}
+        if self._base.query:  # which may hold a key, and may say which model is meant
+            details["query"] = sha256(self._base.query.encode()).hexdigest()[:8]
+        self.identity = Identity("openai", name, revision, details=details)
         self.capabilities = Capabilities(
             chat=True, completion=True, loglikelihood=True, logprobs=True, tools=True, images=True
         )
@@ -116,23 +126,31 @@ class OpenAIBackend:
                 timeout=aiohttp.ClientTimeout(total=self._timeout or None, sock_connect=CONNECT_S),
             )
         )
-        await self._probe()
+        try:
+            await self._probe()
+        except RequestError as error:
+            if not error.retryable:
+                raise
+            await again(self._probe, error, max_attempts=PROBES)
 
     async def generate(self, request: Request) -> Generation:
         chat = request.messages is not None
         body = requests.generation_body(self._name, request, limit=self._limit, stream=self._stream)
         started = perf_counter()
         answer = await self._post(self._chat_url if chat else self._completion_url, body)
+        reply = None
         try:
             if answer.content_type == "text/event-stream":
                 return replies.read_stream(answer.chunks, started=started)
             reply = replies.parse_json(answer.body)
             return replies.read_generation(reply, latency_s=answer.ended - started)
         except replies.MalformedReply as error:
-            raise self._error(self._server.malformed(error), 200) from None
+            failure = self._malformed(error)
+            failure.usage = replies.read_usage(reply)
+            raise failure from None
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context, in their order, by one request.
 
@@ -142,23 +160,24 @@ class OpenAIBackend:
         """
         if not continuations:
             return []
-        prompts = [context + continuation for continuation in continuations]
+        prompts = [(context or "") + continuation for continuation in continuations]
         try:
             answer = await self._post(
                 self._completion_url, requests.loglikelihood_body(self._name, prompts)
             )
             reply = replies.parse_json(answer.body)
         except replies.MalformedReply as error:
-            raise self._error(self._server.malformed(error), 200) from None
+            raise self._malformed(error) from None
         except RequestError as error:
             if error.status in (404, 405, 501) or "echo" in str(error) or "logprob" in str(error):
                 raise CapabilityError(self._server.no_loglikelihoods(str(error))) from None
             raise
-        space = context[len(context.rstrip() or context) :]
+        space = context[len(context.rstrip() or context) :] if context else ""
+        texts = [space + each for each in continuations]
         try:
-            return replies.read_loglikelihoods(reply, [space + each for each in continuations])
+            return replies.read_loglikelihoods(reply, texts, whole=context is None)
         except replies.MalformedReply as error:
-            why = self._error(self._server.malformed(error))
+            why = self._malformed(error)
             raise CapabilityError(self._server.no_loglikelihoods(str(why))) from None
 
     async def aclose(self) -> None:
@@ -177,7 +196,7 @@ class OpenAIBackend:
         try:
             names = replies.read_models(replies.parse_json(answer.body))
         except replies.MalformedReply as error:
-            raise self._error(self._server.malformed(error), 200) from None
+            raise self._malformed(error) from None
         if names and not self._server.lists_model(names):
             raise self._error(self._server.unknown_model(names), 404)
 
@@ -186,13 +205,25 @@ class OpenAIBackend:
         return await self._exchange("GET", self._url("/models"), timeout=limit)
 
     async def _post(self, url: str, body: dict[str, Any]) -> _Answer:
-        """The answer to `body`. Raises RequestError when it is not 200."""
+        """The answer to `body`. Raises RequestError when it is not 200, and StopRun when no other
+        request would fare better."""
         answer = await self._exchange("POST", url, data=json.dumps(body).encode())
         if answer.status == 200:
             return answer
         if answer.status == 404:
-            await self._probe()  # which has a better sentence, if it is the model
-        raise self._refusal(answer)
+            await self._ask_for_model()
+        refusal = self._refusal(answer)
+        if is_final(answer.status, answer.body):
+            raise StopRun(str(refusal))
+        raise refusal
+
+    async def _ask_for_model(self) -> None:
+        """Raises StopRun when the server says that it has the model no longer."""
+        try:
+            await self._probe()
+        except RequestError as error:
+            if error.status == 404:
+                raise StopRun(str(error)) from None
 
     async def _exchange(self, method: str, url: str, **options: Any) -> _Answer:
         try:
@@ -201,22 +232,38 @@ class OpenAIBackend:
             ) as response:
                 content = response.content
                 chunks = [(perf_counter(), chunk) async for chunk in content.iter_any()]
-                return _Answer(response.status, response.content_type, chunks, perf_counter())
+                wait = retry_after(response.headers) if response.status >= 400 else None
+                return _Answer(response.status, response.content_type, wait, chunks, perf_counter())
         except asyncio.TimeoutError as error:
-            raise self._error(self._server.too_slow(error)) from None
+            raise self._error(self._server.too_slow(error), retryable=True) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise self._error(self._server.unreachable(error)) from None
+            lasting = isinstance(error, (aiohttp.ClientSSLError, aiohttp.InvalidURL))
+            raise self._error(self._server.unreachable(error), retryable=not lasting) from None
 
     def _refusal(self, answer: _Answer) -> RequestError:
         # Before the server's words are shortened, which could leave a part of the key.
         body = answer.body.replace(self._key.encode(), b"[key]") if self._key else answer.body
-        return self._error(self._server.refusal(answer.status, body), answer.status)
+        return self._error(
+            self._server.refusal(answer.status, body),
+            answer.status,
+            retry_after=answer.retry_after,
+        )
 
-    def _error(self, sentence: str, status: int | None = None) -> RequestError:
+    def _malformed(self, error: replies.MalformedReply) -> RequestError:
+        return self._error(self._server.malformed(error), 200, retryable=error.passing)
+
+    def _error(
+        self,
+        sentence: str,
+        status: int | None = None,
+        *,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> RequestError:
         """A server may quote the key that it was sent: an error of ours never does."""
         if self._key:
             sentence = sentence.replace(self._key, "[key]")
-        return RequestError(sentence, status=status)
+        return RequestError(sentence, status=status, retryable=retryable, retry_after=retry_after)
 
     def _url(self, path: str) -> str:
         return urlunsplit(self._base._replace(path=self._base.path + path))

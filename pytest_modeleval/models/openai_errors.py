@@ -12,7 +12,14 @@ import aiohttp
 from pytest_modeleval.models.openai_replies import excerpt
 
 _TOO_LONG = ("context_length", "context length", "context size", "maximum context", "too long")
-_FILTERED = ("content_filter", "content_policy", "content management policy")
+_FILTERED = (
+    "content_filter",
+    "content_policy",
+    "content management policy",
+    "moderation",
+    "flagged",
+)
+_SPENT = ("insufficient_quota", "insufficient balance", "insufficient credit", "billing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,11 @@ class Server:
                 f"{self.url} asks for a key (401): set the environment variable "
                 f"{self.key_variable}, or name another one with api_key_env"
             )
+        lower = reason.lower()
+        if any(each in lower for each in _FILTERED):
+            return f"the content filter of {self.url} refused the request {said}"
+        if is_final(status, raw) and status in (402, 429):
+            return f"the account at {self.url} is spent {said}: see to its billing"
         if status == 403:
             return (
                 f"{self.url} forbids this {said}: the key in {self.key_variable} may not use "
@@ -55,9 +67,6 @@ class Server:
             )
         if 300 <= status < 400:
             return f"{self.url} redirects elsewhere ({status}): give the final address as base_url"
-        lower = reason.lower()
-        if any(each in lower for each in _FILTERED):
-            return f"the content filter of {self.url} refused the request {said}"
         if any(each in lower for each in _TOO_LONG):
             return (
                 f"the request is too long for {self.model} {said}: shorten the prompt or lower "
@@ -119,6 +128,17 @@ class Server:
         if isinstance(error, OSError):
             return f"the connection to {self.url} broke: {error.strerror or type(error).__name__}"
         return f"the request to {self.url} failed: {type(error).__name__}"
+
+
+def is_final(status: int, raw: bytes) -> bool:
+    """Whether any other request would be refused as well: a wrong key, no right to the model, or
+    an account without money. A 403 is the API's own only as JSON: a firewall's is HTML."""
+    lower = server_message(raw).lower()
+    if status == 403:
+        return raw.lstrip().startswith(b"{") and not any(each in lower for each in _FILTERED)
+    if status == 429:
+        return any(each in lower for each in _SPENT)
+    return status in (401, 402)
 
 
 def server_message(raw: bytes) -> str:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from pytest_modeleval.errors import is_passing
 from pytest_modeleval.models.messages import ToolCall
 from pytest_modeleval.models.protocol import Generation, LogLikelihood, TokenLogprob, Usage
 
@@ -17,7 +18,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MalformedReply(Exception):
-    """The reply is not what the API promises. The text continues "sent a reply that"."""
+    """The reply is not what the API promises. The text continues "sent a reply that".
+
+    `passing` says that the next reply may be whole: this one was cut off, or reports a failure.
+    """
+
+    def __init__(self, why: str, *, passing: bool = False) -> None:
+        super().__init__(why)
+        self.passing = passing
 
 
 def _distrustful(read: F) -> F:
@@ -42,9 +50,9 @@ def parse_json(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         if raw.lstrip().startswith((b"{", b"[")):
             raise MalformedReply(
-                f"is JSON only up to character {error.pos} of {len(error.doc)}"
+                f"is JSON only up to character {error.pos} of {len(error.doc)}", passing=True
             ) from None
-        raise MalformedReply(f"is not JSON: {excerpt(raw)}") from None
+        raise MalformedReply(f"is not JSON: {excerpt(raw)}", passing=not raw.strip()) from None
     except (ValueError, RecursionError):
         raise MalformedReply(f"is not JSON: {excerpt(raw)}") from None
 
@@ -77,7 +85,7 @@ def read_generation(reply: Any, *, latency_s: float) -> Generation:
         text=text,
         finish_reason=choice.get("finish_reason"),
         tool_calls=tuple(_tool_call(call) for call in calls) if calls else (),
-        usage=_usage(reply.get("usage")),
+        usage=read_usage(reply),
         logprobs=tuple(_logprobs(logprobs)) if logprobs else None,
         reasoning=said.get("reasoning_content") or said.get("reasoning"),
         latency_s=latency_s,
@@ -119,8 +127,8 @@ def read_stream(chunks: Sequence[tuple[float, bytes]], *, started: float) -> Gen
                 logprobs.extend(_logprobs(choice["logprobs"]))
             finish_reason = choice.get("finish_reason") or finish_reason
     if not done and finish_reason is None:
-        raise MalformedReply(f"breaks off after {len(text)} pieces, before its end")
-    counted = _usage(usage)
+        raise MalformedReply(f"breaks off after {len(text)} pieces, before its end", passing=True)
+    counted = read_usage({"usage": usage})
     later = (counted.completion_tokens or 0) - 1
     return Generation(
         text="".join(text),
@@ -138,20 +146,23 @@ def read_stream(chunks: Sequence[tuple[float, bytes]], *, started: float) -> Gen
 
 
 @_distrustful
-def read_loglikelihoods(reply: Any, continuations: Sequence[str]) -> list[LogLikelihood]:
-    """How likely the end of each echoed prompt is."""
+def read_loglikelihoods(
+    reply: Any, continuations: Sequence[str], *, whole: bool = False
+) -> list[LogLikelihood]:
+    """How likely the end of each echoed prompt is. Where a prompt is nothing else, the `whole` of
+    it, its first token may have no log-probability."""
     choices = sorted(_choices(reply), key=lambda choice: int(choice["index"]))
     if len(choices) != len(continuations):
         raise MalformedReply(f"has {len(choices)} choices for {len(continuations)} prompts")
     # Each choice ends in one generated token, unless the server says that it generated none.
-    generated = 0 if _usage(reply.get("usage")).completion_tokens == 0 else 1
+    generated = 0 if read_usage(reply).completion_tokens == 0 else 1
     return [
-        _loglikelihood(choice["logprobs"], continuation, generated)
+        _loglikelihood(choice["logprobs"], continuation, generated, whole)
         for choice, continuation in zip(choices, continuations, strict=True)
     ]
 
 
-def _loglikelihood(logprobs: Any, continuation: str, generated: int) -> LogLikelihood:
+def _loglikelihood(logprobs: Any, continuation: str, generated: int, whole: bool) -> LogLikelihood:
     """The sum over the tokens at the end of the prompt.
 
     They are found by their offsets, counted back from the prompt's end: where the server puts a
@@ -167,6 +178,8 @@ def _loglikelihood(logprobs: Any, continuation: str, generated: int) -> LogLikel
         first -= 1
     if not ends or (continuation and offsets[first] > border):
         raise MalformedReply("does not echo the prompt's tokens")
+    if whole and first < count and values[first] is None:
+        first += 1
     if None in values[first:count]:
         raise MalformedReply("has no log-probability for the first token: begin with a context")
     tops = logprobs.get("top_logprobs")
@@ -195,23 +208,38 @@ def _events(chunks: Sequence[tuple[float, bytes]]) -> Iterator[tuple[float, Any]
 
 def _choices(reply: Any, *, empty: bool = False) -> list[Any]:
     if isinstance(reply, dict) and reply.get("error"):
-        raise MalformedReply(f"is an error: {excerpt(json.dumps(reply['error']).encode())}")
+        error = reply["error"]
+        code = error.get("code") if isinstance(error, dict) else None
+        raise MalformedReply(
+            f"is an error: {excerpt(json.dumps(error).encode())}",
+            passing=is_passing(code if isinstance(code, int) else None),
+        )
     choices = reply["choices"]
     if not isinstance(choices, list) or not (choices or empty):
         raise MalformedReply("has no choices")
     return choices
 
 
-def _usage(usage: Any) -> Usage:
-    if not usage:
-        return Usage()
-    prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+def read_usage(reply: Any) -> Usage:
+    """The tokens that a reply took, as far as it tells."""
+    usage = _table(_table(reply).get("usage"))
+    prompt = _table(usage.get("prompt_tokens_details"))
+    completion = _table(usage.get("completion_tokens_details"))
     return Usage(
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
-        cached_tokens=prompt.get("cached_tokens") if prompt else None,
-        reasoning_tokens=completion.get("reasoning_tokens") if completion else None,
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _count(prompt.get("cached_tokens")),
+        _count(completion.get("reasoning_tokens")),
     )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    """Money is reckoned by it: only what can be a number of tokens is one."""
+    return value if type(value) is int and value >= 0 else None
 
 
 def _tool_call(call: Any) -> ToolCall:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.errors import CapabilityError
-from pytest_modeleval.models.messages import ContentPart, Message, Tool
+from pytest_modeleval.models.chat_format import tool_calls, tool_definitions
+from pytest_modeleval.models.messages import ContentPart, Message
 from pytest_modeleval.models.protocol import Request
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionToolParam
+    from openai.types.chat import ChatCompletionContentPartParam
 
 _AUDIO_FORMATS = {"audio/mpeg": "mp3", "audio/x-wav": "wav"}
 
@@ -35,7 +36,7 @@ def generation_body(model: str, request: Request, *, limit: str, stream: bool) -
     else:
         body["messages"] = [_message(message) for message in request.messages]
         if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
+            body["tools"] = tool_definitions(request.tools)
         if sampling.logprobs is not None:
             body["logprobs"] = True
             body["top_logprobs"] = sampling.logprobs
@@ -78,14 +79,7 @@ def _message(message: Message) -> dict[str, Any]:
     }
     if message.tool_calls:
         body["content"] = body["content"] or None
-        body["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
+        body["tool_calls"] = tool_calls(message)
     if message.tool_call_id is not None:
         body["tool_call_id"] = message.tool_call_id
     return body
@@ -111,14 +105,3 @@ def _part(part: ContentPart) -> ChatCompletionContentPartParam:
         return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
     name = "file" + (mimetypes.guess_extension(media_type) or "")
     return {"type": "file", "file": {"filename": name, "file_data": url}}
-
-
-def _tool(tool: Tool) -> ChatCompletionToolParam:
-    return {
-        "type": "function",
-        "function": {
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": dict(tool.parameters),
-        },
-    }

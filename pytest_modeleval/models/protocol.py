@@ -6,6 +6,7 @@ comfortable calls) is built round it once, in `Model`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,12 +34,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which call of which sample a request belongs to."""
+    """Which call of which sample a request belongs to. The sample's time is up at `deadline`, a
+    time of the monotonic clock, if it has one."""
 
     benchmark: str
     sample_id: str
     epoch: int = 0
     call: int = 0
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,16 @@ class Request:
     messages: tuple[Message, ...] | None = None
     prompt: str | None = None
     tools: tuple[Tool, ...] = ()
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoglikelihoodRequest:
+    """How likely each of `continuations` is after `context`. Where that is None they are whole
+    texts, and a first token that has nothing before it does not count."""
+
+    context: str | None
+    continuations: tuple[str, ...]
     origin: Origin | None = None
 
 
@@ -101,13 +114,57 @@ class LogLikelihood:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The likeliest of several choices. `scores` are what was compared, in the choices' order."""
+class Perplexity:
+    """How well a model foretells a text: `sum` is ln p of its `tokens` tokens, of which a first one
+    with nothing before it is not counted. `words` and `bytes` are the text's own, and the same for
+    every model, so that models of different tokenizers are compared by those.
+    """
 
-    index: int
+    sum: float
+    tokens: int
+    words: int
+    bytes: int
+
+    @property
+    def per_token(self) -> float:
+        """exp(-sum / tokens): the perplexity, in the strict sense."""
+        return _exp(-self.sum / self.tokens)
+
+    @property
+    def per_word(self) -> float:
+        """exp(-sum / words); words are what white space divides."""
+        return _exp(-self.sum / self.words)
+
+    @property
+    def per_byte(self) -> float:
+        """exp(-sum / bytes), of the text in UTF-8."""
+        return _exp(-self.sum / self.bytes)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """-sum / (bytes · ln 2): what it takes to send the text (Gao et al. 2020, The Pile)."""
+        return -self.sum / (self.bytes * math.log(2))
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The likeliest of several choices. `scores` are what was compared, in the choices' order.
+
+    A choice that the model named by its letter has neither scores nor log-likelihoods. Where it
+    named none, `index` is None and `text` empty.
+    """
+
+    index: int | None
     text: str
-    scores: tuple[float, ...]
-    loglikelihoods: tuple[LogLikelihood, ...]
+    scores: tuple[float, ...] = ()
+    loglikelihoods: tuple[LogLikelihood, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +215,10 @@ class Backend(Protocol):
         ...
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
-        """ln p of each continuation after the context, in their order."""
+        """ln p of each continuation after the context, in their order. Without a context, of each
+        text: all its tokens that another one is before."""
         ...
 
     async def aclose(self) -> None:

@@ -28,7 +28,9 @@ class Recording(Protocol):
         """Raises RequestError, naming the sample, when there is none."""
         ...
 
-    def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[LogLikelihood]:
+    def loglikelihood(
+        self, context: str | None, continuations: Sequence[str]
+    ) -> list[LogLikelihood]:
         """Raises RequestError when there is none."""
         ...
 
@@ -99,7 +101,9 @@ class LinesRecording:
             )
         return Generation(texts[epoch])
 
-    def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[LogLikelihood]:
+    def loglikelihood(
+        self, context: str | None, continuations: Sequence[str]
+    ) -> list[LogLikelihood]:
         raise CapabilityError(
             f"{self._path} holds replies and no log-likelihoods: replay the folder of a run"
         )
@@ -191,12 +195,14 @@ class RunRecording:
             ),
         )
 
-    def loglikelihood(self, context: str, continuations: Sequence[str]) -> list[LogLikelihood]:
+    def loglikelihood(
+        self, context: str | None, continuations: Sequence[str]
+    ) -> list[LogLikelihood]:
         found = self._loglikelihoods.get(_digest(context, *continuations))
         if found is None:
             raise RequestError(
                 f"{self._folder} has no log-likelihoods of these continuations after "
-                f"{_shown(context)}"
+                f"{_shown(context or '')}"
             )
         calls, position = found
         return [
@@ -227,14 +233,17 @@ def _of_one_model(table: Any, alias: str | None, folder: Path) -> Any:
 
 def _loglikelihood_index(calls: Any) -> dict[bytes, tuple[Any, int]]:
     """From context and continuations to the array of calls and the place in it."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     index: dict[bytes, tuple[Any, int]] = {}
+    kinds = pa.array(["loglikelihood", "perplexity"])
     for chunk in calls.chunks:
         flat = chunk.flatten()
-        for place in pc.indices_nonzero(pc.equal(flat.field("kind"), "loglikelihood")).to_pylist():
+        for place in pc.indices_nonzero(pc.is_in(flat.field("kind"), kinds)).to_pylist():
             call = flat[place]
-            context = call["messages"][0]["content"].as_py()
+            messages = call["messages"].as_py()
+            context = messages[0]["content"] if messages else None
             said = [each["continuation"] for each in call["loglikelihoods"].as_py()]
             index.setdefault(_digest(context, *said), (flat, place))
     return index
@@ -248,7 +257,7 @@ def _prompt(request: Request) -> str:
 
 def _recorded_prompt(call: dict[str, Any]) -> str | None:
     """`_prompt` of a recorded call, None for one that generated nothing."""
-    if call["kind"] == "loglikelihood":
+    if call["reply"] is None:
         return None
     for message in reversed(call["messages"]):
         if message["role"] in ("user", "prompt"):
@@ -258,7 +267,7 @@ def _recorded_prompt(call: dict[str, Any]) -> str | None:
     return ""
 
 
-def _digest(*parts: str) -> bytes:
+def _digest(*parts: str | None) -> bytes:
     return blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 

@@ -57,7 +57,7 @@ class ReplayBackend:
         return self._recording.reply(request)
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         return self._recording.loglikelihood(context, continuations)
 

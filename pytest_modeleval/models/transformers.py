@@ -28,7 +28,12 @@ from pytest_modeleval.models.protocol import (
     Request,
     Usage,
 )
-from pytest_modeleval.models.weights import checkpoint_files, checkpoint_folder, revision
+from pytest_modeleval.models.weights import (
+    checkpoint_files,
+    checkpoint_folder,
+    revision,
+    settings,
+)
 
 Pair = tuple[list[int], list[int]]
 
@@ -123,7 +128,7 @@ class TransformersBackend:
         )
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context."""
         self._ready()
@@ -203,7 +208,11 @@ class TransformersBackend:
             if folder
             else getattr(model.config, "_commit_hash", None),
             backend_version=library.__version__,
-            details={"dtype": str(model.dtype).removeprefix("torch."), "device": device},
+            details={
+                **settings(self._arguments),
+                "dtype": str(model.dtype).removeprefix("torch."),
+                "device": device,
+            },
         )
 
     def _ready(self) -> None:

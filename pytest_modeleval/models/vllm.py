@@ -18,7 +18,7 @@ from importlib import import_module
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from pytest_modeleval.errors import ModelError, RequestError, UsageError
+from pytest_modeleval.errors import ModelError, RequestError, StopRun, UsageError
 from pytest_modeleval.models import continuations as tokens_of
 from pytest_modeleval.models.chat_format import text_messages, tool_definitions
 from pytest_modeleval.models.protocol import (
@@ -32,7 +32,13 @@ from pytest_modeleval.models.protocol import (
     Usage,
 )
 from pytest_modeleval.models.token_budget import TokenBudget
-from pytest_modeleval.models.weights import checkpoint_files, checkpoint_folder, revision
+from pytest_modeleval.models.vllm_process import OWNER
+from pytest_modeleval.models.weights import (
+    checkpoint_files,
+    checkpoint_folder,
+    revision,
+    settings,
+)
 
 # Tokens of log-likelihood requests that vLLM is given at once. It computes the logits of every
 # token of such a prompt, outside of the memory that it planned for.
@@ -85,7 +91,8 @@ class VllmBackend:
                 await self._load()
 
     async def generate(self, request: Request) -> Generation:
-        """Answer one request. Raises RequestError, also for a prompt that is too long."""
+        """Answer one request. Raises RequestError, also for a prompt that is too long, and StopRun
+        when vLLM has died."""
         begun = time.perf_counter()
         if request.messages is None:
             prompt: dict[str, Any] = {"prompt": request.prompt}
@@ -95,7 +102,7 @@ class VllmBackend:
         return _generation(output, time.perf_counter() - begun, request.sampling.logprobs)
 
     async def loglikelihood(
-        self, context: str, continuations: Sequence[str]
+        self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context, read off vLLM's prompt log-probabilities."""
         self._ready()
@@ -112,6 +119,7 @@ class VllmBackend:
         # vLLM's children inherit these; it reads them when it is imported.
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         os.environ["VLLM_NO_USAGE_STATS"] = "1"
+        os.environ[OWNER] = str(os.getpid())
         self._vllm = await asyncio.to_thread(_import_vllm)
         folder = checkpoint_folder("vllm", self._name)
         config = await asyncio.to_thread(self._config)
@@ -141,7 +149,10 @@ class VllmBackend:
             if folder
             else commit,
             backend_version=self._vllm.version,
-            details={"dtype": str(config.model_config.dtype).removeprefix("torch.")},
+            details={
+                **await asyncio.to_thread(settings, self._arguments),
+                "dtype": str(config.model_config.dtype).removeprefix("torch."),
+            },
         )
 
     def _config(self) -> Any:
@@ -181,7 +192,10 @@ class VllmBackend:
         except (TypeError, ValueError, self._vllm.VLLMClientError) as error:
             raise RequestError(f"vllm: {_first_line(error)}", status=400) from None
         except self._vllm.EngineDeadError:
-            raise RequestError("vllm: its engine has died (its own log, above, says why)") from None
+            raise StopRun(
+                "vllm: its engine has died (its own log, above, says why); the same command again "
+                "goes on from here"
+            ) from None
         if not outputs or outputs[-1].outputs[0].finish_reason == "abort":
             raise RequestError("vllm: the request was abandoned by the engine")
         return outputs[-1]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
+from typing import TypeAlias
 
 import pyarrow as pa
 from pyarrow import parquet
@@ -39,6 +41,12 @@ _REPEATING = [
 _LAYOUT = {"use_dictionary": _REPEATING, "write_statistics": list(ORDER)}
 
 
+SAMPLE = ("benchmark", "model", "id")
+Repeated: TypeAlias = Mapping[Path, Collection[tuple[str, str, str]]]
+"""The samples of a file, by `SAMPLE`, that a later file has again."""
+NOTHING: Repeated = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A file whose rows are in order, with the keys of its first and last row."""
@@ -60,11 +68,40 @@ def write_part(path: Path, results: list[SampleResult]) -> Part:
     return Part(path, _key(results[0]), _key(results[-1]))
 
 
-def merge(parts: Sequence[Part], path: Path) -> None:
-    """Make one file of the parts' rows, in order, without holding them all.
+def row_groups(path: Path) -> int:
+    """How many there are to read; none in a file that is not whole."""
+    try:
+        return int(parquet.read_metadata(path).num_row_groups)
+    except (pa.ArrowException, OSError):
+        return 0
+
+
+def part_of(path: Path) -> Part:
+    """A part, or a merged file, that an earlier process has written. Raises ModelevalError."""
+    keys = _read(path, ORDER)
+    first, last = (_key_of(keys.slice(row, 1).to_pylist()[0]) for row in (0, keys.num_rows - 1))
+    return Part(path, first, last)
+
+
+def repeated(paths: Sequence[Path]) -> Repeated:
+    """What is in several of the files, which come from the oldest to the latest."""
+    last: dict[tuple[str, str, str], Path] = {}
+    found: dict[Path, set[tuple[str, str, str]]] = {}
+    for path in paths:
+        for sample in set(_samples(_read(path, SAMPLE))):
+            if (before := last.get(sample)) is not None:
+                found.setdefault(before, set()).add(sample)
+            last[sample] = path
+    return found
+
+
+def merge(parts: Sequence[Part], path: Path, *, again: bool = False) -> None:
+    """Make one file of the parts' rows, in order, without holding them all. With `again` a sample
+    may be in several of them, and the last one's rows count.
 
     Raises ModelevalError where it cannot be written; the parts are left alone.
     """
+    without = repeated([part.path for part in parts]) if again else {}
     parts = sorted(parts, key=attrgetter("first"))
     in_order = all(one.last <= following.first for one, following in pairwise(parts))
     paths = [part.path for part in parts]
@@ -74,25 +111,38 @@ def merge(parts: Sequence[Part], path: Path) -> None:
             temporary, DETAILS_SCHEMA, compression="zstd", compression_level=1, **_LAYOUT
         ) as file,
     ):
-        for table in map(_read, paths) if in_order else _sorted(paths, path.parent):
+        in_turn = (_read(path, without=without) for path in paths)
+        for table in in_turn if in_order else _sorted(paths, path.parent, without):
             file.write_table(table)
 
 
-def read(paths: Sequence[Path], columns: Sequence[str] | None = None) -> pa.Table:
+def read(
+    paths: Sequence[Path], columns: Sequence[str] | None = None, without: Repeated = NOTHING
+) -> pa.Table:
     """The rows of all files. Raises ModelevalError for one that cannot be read."""
-    return pa.concat_tables([_read(path, columns) for path in paths])
+    return pa.concat_tables([_read(path, columns, without) for path in paths])
 
 
-def _read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def _read(
+    path: Path, columns: Sequence[str] | None = None, without: Repeated = NOTHING
+) -> pa.Table:
     try:
         # ParquetFile and not read_table: the latter brings pyarrow.dataset along.
         with parquet.ParquetFile(path) as file:
-            return file.read(columns=columns, use_threads=False)
+            table = file.read(columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ModelevalError(f"{path} cannot be read as a details file: {error}") from error
+    if gone := without.get(path):
+        samples = _samples(_read(path, SAMPLE))
+        table = table.filter(pa.array([sample not in gone for sample in samples]))
+    return table
 
 
-def _sorted(paths: Sequence[Path], folder: Path) -> Iterator[pa.Table]:
+def _samples(table: pa.Table) -> Iterator[tuple[str, str, str]]:
+    return zip(*(table[name].to_pylist() for name in SAMPLE), strict=True)
+
+
+def _sorted(paths: Sequence[Path], folder: Path, without: Repeated) -> Iterator[pa.Table]:
     """All rows in order, a window at a time: each part is cut at the windows' first keys, its
     pieces are put down beside the others of their window, and the windows are sorted one by one."""
     starts = _window_starts(paths)
@@ -104,7 +154,7 @@ def _sorted(paths: Sequence[Path], folder: Path) -> Iterator[pa.Table]:
                 for window in windows
             ]
             for path in paths:
-                table = _read(path)
+                table = _read(path, without=without)
                 keys = list(zip(*(table[name].to_pylist() for name in ORDER)))
                 cuts = [0, *(bisect_left(keys, start) for start in starts[1:]), len(keys)]
                 for stream, (start, end) in zip(streams, pairwise(cuts)):

@@ -67,9 +67,12 @@ CALL = pa.struct(
         "ttft_s": NUMBER,
         "tpot_s": NUMBER,
         "latency_s": NUMBER,
+        "queue_s": NUMBER,
         "attempts": INTEGER,
         "cached": pa.bool_(),
+        "saved": NUMBER,
         "step": TEXT,
+        "endpoint": TEXT,
     }
 )
 DETAILS_SCHEMA = pa.schema(
@@ -84,9 +87,11 @@ DETAILS_SCHEMA = pa.schema(
         "outcome": TEXT,
         "scores": pa.map_(TEXT, NUMBER),
         "error": TEXT,
+        "explanation": TEXT,
         "seed": INTEGER,
         "cluster": TEXT,
         "worker": TEXT,
+        "gpus": TEXT,
         "calls": pa.list_(CALL),
     }
 )

@@ -1,8 +1,9 @@
 """junit.xml for CI systems: a suite for each benchmark and model, a case for each sample and gate.
 
-Cases are written as they come, so that their number costs no memory. A suite must be in one piece
-with its counts at its head, though samples of several benchmarks arrive mixed: each suite has a
-file of its own until they are joined at the end.
+Cases are written as they come, so that they need no memory. A suite must be in one piece with its
+counts at its head, though samples of several benchmarks arrive mixed: each suite has a file of its
+own until they are joined at the end. Suites and cases are then in the order that was planned, not
+that in which samples arrived.
 
 The strict schema of Jenkins' xUnit plugin allows properties only in suites, and skips a whole file
 with one in a case. So a suite's metrics and thresholds are properties, and what is known of a case
@@ -15,18 +16,18 @@ import platform
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
+from pytest_modeleval.results.junit_suite import Suite, Tag
 from pytest_modeleval.results.record import GateRecord, Outcome, RunResult, SampleResult
 from pytest_modeleval.results.run_folder import replacing, writing
 
-Tag = Literal["failure", "error", "skipped"]
+AFTER_SAMPLES = 2**62
+"""The row of what is not a sample."""
 
-BUFFERED_CASES = 200
 MESSAGE_CHARACTERS = 2_000
 """A longer message is cut: a reply may be in it, and the details file has it whole."""
 
@@ -35,50 +36,18 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\x7e\x80-\ud7ff\ue000-\ufffd\U00010000-\U001
 
 GATE_FIELDS = (
     *("expression", "verdict", "value", "threshold", "slack", "tolerance", "lower", "upper"),
-    *("method", "alpha", "p_value"),
+    *(
+        "method",
+        "alpha",
+        "p_value",
+        "p_adjusted",
+        "difference",
+        "detectable",
+        "compared",
+        "better",
+        "worse",
+    ),
 )
-
-
-@dataclass(slots=True)
-class _Suite:
-    """A suite while it is written: `file` holds its cases but for the `waiting` last ones."""
-
-    name: str
-    file: Path
-    properties: dict[str, object] = field(default_factory=dict)
-    waiting: list[str] = field(default_factory=list)
-    cases: int = 0
-    seconds: float = 0.0
-    counts: dict[Tag, int] = field(default_factory=lambda: {"failure": 0, "error": 0, "skipped": 0})
-
-    def add(self, case: str, tag: Tag | None, seconds: float) -> None:
-        self.waiting.append(case)
-        self.cases += 1
-        self.seconds += seconds
-        if tag is not None:
-            self.counts[tag] += 1
-        if len(self.waiting) >= BUFFERED_CASES:
-            self.write()
-
-    def write(self) -> None:
-        """Put the waiting cases into the file: all, or none where the disk is full."""
-        with self.file.open("ab", buffering=0) as file:
-            before, rest = file.tell(), memoryview("".join(self.waiting).encode())
-            try:
-                while rest:
-                    rest = rest[file.write(rest) :]
-            except OSError:
-                file.truncate(before)
-                raise
-        self.waiting.clear()
-
-    @property
-    def attributes(self) -> str:
-        counts = self.counts
-        return (
-            f'tests="{self.cases}" failures="{counts["failure"]}" errors="{counts["error"]}" '
-            f'skipped="{counts["skipped"]}" time="{self.seconds:.3f}"'
-        )
 
 
 class JUnitWriter:
@@ -103,7 +72,7 @@ class JUnitWriter:
         self._wrong = wrong
         self._errors_pass = errors_pass
         self._started = datetime.now(timezone.utc)
-        self._suites: dict[tuple[str, str], _Suite] = {}
+        self._suites: dict[tuple[str, str], Suite] = {}
         self._folder = path.with_name(f".{path.name}.parts")
         with writing(self._folder):
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -112,14 +81,16 @@ class JUnitWriter:
     def sample(
         self,
         node_id: str,
+        row: int,
         outcome: Outcome,
         results: Sequence[SampleResult],
         *,
         duration: float,
         message: str | None = None,
     ) -> None:
-        """Add a sample with its results, one an epoch; `duration` is in seconds, `message` says why
-        it is not right. Raises ModelevalError when the file cannot be written."""
+        """Add a sample with its results, one an epoch; `row` is its place among the planned ones,
+        `duration` is in seconds, `message` says why it is not right. Raises ModelevalError when the
+        file cannot be written."""
         if outcome != "error" and (
             self._samples == "none" or (self._samples == "wrong" and outcome == "right")
         ):
@@ -130,7 +101,7 @@ class JUnitWriter:
         if tag is None and message:
             values["message"] = message
         suite = self._suite(results[0].benchmark, results[0].model)
-        self._add(suite, node_id, duration, values, tag, outcome, message)
+        self._add(suite, node_id, row, duration, values, tag, outcome, message)
 
     def gate(
         self, node_id: str, benchmark: str, model: str, record: GateRecord, *, message: str = ""
@@ -145,20 +116,23 @@ class JUnitWriter:
             tag = "skipped"
         elif record.verdict != "passed":
             tag = "failure"
-        suite = self._suite(benchmark, model)
-        self._add(suite, node_id, 0.0, values, tag, record.verdict, message or record.reason)
+        suite, text = self._suite(benchmark, model), message or record.reason
+        self._add(suite, node_id, AFTER_SAMPLES, 0.0, values, tag, record.verdict, text)
 
     def problem(self, node_id: str, message: str, *, undecided: bool = False) -> None:
         """Add a failure that is neither a sample's nor a gate's: too many errors, a dataset that is
         not at hand. Raises ModelevalError when the file cannot be written."""
         kind = "undecided" if undecided else "failed"
-        self._add(self._suite("run", ""), node_id, 0.0, {}, "failure", kind, message)
+        suite = self._suite("run", "")
+        self._add(suite, node_id, AFTER_SAMPLES, 0.0, {}, "failure", kind, message)
 
     def close(self, result: RunResult | None = None) -> None:
-        """Join the suites; their metrics and thresholds are taken from `result`. Raises
+        """Join the suites; their order, metrics and thresholds are taken from `result`. Raises
         ModelevalError when the file cannot be written."""
+        planned: dict[tuple[str, str], Suite] = {}
         for benchmark in result.benchmarks if result is not None else ():
             suite = self._suite(benchmark.name, benchmark.model)
+            planned[benchmark.name, benchmark.model] = suite
             for name, metric in benchmark.metrics.items():
                 suite.properties[name] = metric.value
                 if metric.lower is not None and metric.upper is not None:
@@ -168,6 +142,7 @@ class JUnitWriter:
                 suite.properties[f"gate:{gate.name}"] = gate.verdict
                 if gate.threshold is not None:
                     suite.properties[f"gate:{gate.name}.threshold"] = gate.threshold
+        self._suites = {**planned, **self._suites}
         with replacing(self._path) as temporary:
             for suite in self._suites.values():
                 suite.write()
@@ -175,19 +150,18 @@ class JUnitWriter:
             with temporary.open("ab") as file:
                 for suite in self._suites.values():
                     file.write(self._suite_head(suite).encode())
-                    with suite.file.open("rb") as cases:
-                        shutil.copyfileobj(cases, file)
+                    suite.copy(file)
                     file.write(b"</testsuite>\n")
                 file.write(b"</testsuites>\n")
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _suite(self, benchmark: str, model: str) -> _Suite:
+    def _suite(self, benchmark: str, model: str) -> Suite:
         key = (benchmark, model)
         if key not in self._suites:
             file = self._folder / str(len(self._suites))
             name = f"{benchmark} ({model})" if model else benchmark
             properties = {"benchmark": benchmark, "model": model} if model else {}
-            self._suites[key] = _Suite(name, file, dict(properties))
+            self._suites[key] = Suite(name, file, dict(properties))
         return self._suites[key]
 
     def _tag(self, outcome: Outcome) -> Tag | None:
@@ -200,8 +174,9 @@ class JUnitWriter:
 
     def _add(
         self,
-        suite: _Suite,
+        suite: Suite,
         node_id: str,
+        row: int,
         duration: float,
         values: Mapping[str, object],
         tag: Tag | None,
@@ -218,11 +193,11 @@ class JUnitWriter:
         if values:
             text += f"<system-out>{_output(values.items())}</system-out>"
         with writing(self._path):
-            suite.add(f"{text}</testcase>\n", tag, duration)
+            suite.add(f"{text}</testcase>\n", row, tag, duration)
 
     def _head(self) -> str:
         suites = self._suites.values()
-        tests = sum(suite.cases for suite in suites)
+        tests = sum(len(suite.rows) for suite in suites)
         failures = sum(suite.counts["failure"] for suite in suites)
         errors = sum(suite.counts["error"] for suite in suites)
         seconds = (datetime.now(timezone.utc) - self._started).total_seconds()
@@ -232,7 +207,7 @@ class JUnitWriter:
             f'errors="{errors}" time="{seconds:.3f}">\n'
         )
 
-    def _suite_head(self, suite: _Suite) -> str:
+    def _suite_head(self, suite: Suite) -> str:
         properties = "".join(
             f"<property name={_quoted(name)} value={_quoted(str(value))}/>"
             for name, value in suite.properties.items()

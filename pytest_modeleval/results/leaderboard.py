@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_modeleval.results.record import SCHEMA_VERSION, Metric, RunResult
 from pytest_modeleval.results.results_json import to_json
 from pytest_modeleval.results.run_folder import write_atomically
+from pytest_modeleval.results.samples import RunSamples
 
 METRIC = "accuracy"
 
@@ -23,7 +24,9 @@ class ModelStanding:
     that every model has been through; it and `rank` are None where there is none.
 
     `win_rate` is the share of comparisons, one for each benchmark and other model, in which it has
-    the higher accuracy; a tie counts half. None where there is nothing to compare.
+    the higher accuracy; a tie counts half. None where there is nothing to compare. `best_rank` and
+    `worst_rank` hold the rank with 95 %; `strength` is its Bradley-Terry score over all samples, in
+    natural log-odds of answering better than the mean of the models.
     """
 
     model: str
@@ -31,11 +34,15 @@ class ModelStanding:
     mean: float | None
     win_rate: float | None
     benchmarks: int
+    best_rank: int | None = None
+    worst_rank: int | None = None
+    strength: float | None = None
 
 
 @dataclass(slots=True)
 class Standing:
-    """A model's accuracy on one benchmark, with its 95 % interval, over `n` samples."""
+    """A model's accuracy on one benchmark, with its 95 % interval, over `n` samples; `ece` is its
+    expected calibration error, where samples recorded a confidence."""
 
     model: str
     rank: int
@@ -43,6 +50,9 @@ class Standing:
     lower: float | None
     upper: float | None
     n: int
+    best_rank: int | None = None
+    worst_rank: int | None = None
+    ece: float | None = None
 
 
 @dataclass(slots=True)
@@ -55,12 +65,31 @@ class BenchmarkStanding:
 
 @dataclass(slots=True)
 class Difference:
-    """`difference` is the accuracy of `model` minus that of `other` on one benchmark."""
+    """`difference` is the accuracy of `model` minus that of `other` on one benchmark.
+
+    It has its 95 % interval, and a two-sided p-value, by itself and corrected for all differences
+    of the board (Holm), over the `n` samples that both answered.
+    """
 
     benchmark: str
     model: str
     other: str
     difference: float
+    lower: float | None = None
+    upper: float | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+
+
+@dataclass(slots=True)
+class Slice:
+    """The standings on those samples of a benchmark whose `field` has this value."""
+
+    benchmark: str
+    field: str
+    value: str
+    models: list[Standing]
 
 
 @dataclass(slots=True)
@@ -71,20 +100,30 @@ class Leaderboard:
     models: list[ModelStanding]
     benchmarks: list[BenchmarkStanding]
     differences: list[Difference]
+    slices: list[Slice] = field(default_factory=list)
     metric: str = METRIC
     schema_version: str = field(default=SCHEMA_VERSION)
 
 
-def leaderboard(runs: Sequence[RunResult]) -> Leaderboard:
+def leaderboard(
+    runs: Sequence[RunResult], samples: RunSamples | None = None, fields: Sequence[str] = ()
+) -> Leaderboard:
     """The standings over all runs. Where two hold the same benchmark and model, the later in the
-    sequence counts; what has no accuracy is left out."""
+    sequence counts; what has no accuracy is left out.
+
+    Args:
+        runs: their results.
+        samples: what each sample scored; without them nothing is said of how sure a rank or a
+            difference is.
+        fields: of the samples' metadata, for standings on slices.
+    """
     found: dict[str, dict[str, Metric]] = {}
     for run in runs:
         for benchmark in run.benchmarks:
             if METRIC in benchmark.metrics:
                 models = found.setdefault(benchmark.name, {})
                 models[benchmark.model] = benchmark.metrics[METRIC]
-    return Leaderboard(
+    board = Leaderboard(
         runs=[run.run_id for run in runs],
         models=_models(found),
         benchmarks=[BenchmarkStanding(name, _standings(models)) for name, models in found.items()],
@@ -94,11 +133,29 @@ def leaderboard(runs: Sequence[RunResult]) -> Leaderboard:
             for model, other in combinations(models, 2)
         ],
     )
+    for run in runs:
+        _add_calibration(board, run)
+    if samples:
+        from pytest_modeleval.results.uncertainty import add_slices, add_uncertainty
+
+        add_slices(board, samples, fields)
+        add_uncertainty(board, samples)
+    return board
 
 
-def write_leaderboard(path: Path, runs: Sequence[RunResult]) -> None:
+def _add_calibration(board: Leaderboard, run: RunResult) -> None:
+    errors = {
+        (benchmark.name, benchmark.model): benchmark.calibration.ece
+        for benchmark in run.benchmarks
+        if benchmark.calibration is not None
+    }
+    for standing in board.benchmarks:
+        for each in standing.models:
+            each.ece = errors.get((standing.name, each.model), each.ece)
+
+
+def write_leaderboard(path: Path, board: Leaderboard) -> None:
     """Write leaderboard.json. Raises ModelevalError where it cannot be written."""
-    board = leaderboard(runs)
     values = {"schema_version": board.schema_version, "metric": board.metric, **asdict(board)}
     write_atomically(path, to_json(values, indent=2) + "\n")
 

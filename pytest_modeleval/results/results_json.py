@@ -13,9 +13,12 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.results.record import (
     SCHEMA_VERSION,
     BenchmarkResult,
+    Calibration,
     GateRecord,
     Metric,
+    ReliabilityBin,
     RunResult,
+    Spending,
 )
 from pytest_modeleval.results.run_folder import run_path, write_atomically
 
@@ -89,6 +92,7 @@ def _run(values: dict[str, Any], path: Path) -> RunResult:
             f"{SCHEMA_VERSION}: use the version that wrote it"
         )
     run = _record(RunResult, values)
+    run.models = _spendings(values.get("models"))
     run.benchmarks = [_benchmark(each) for each in values["benchmarks"]]
     return run
 
@@ -98,8 +102,18 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkResult:
     benchmark.metrics = {
         name: _record(Metric, each) for name, each in values.get("metrics", {}).items()
     }
+    benchmark.roles = _spendings(values.get("roles"))
+    if calibration := values.get("calibration"):
+        benchmark.calibration = _record(Calibration, calibration)
+        benchmark.calibration.bins = [
+            _record(ReliabilityBin, each) for each in calibration.get("bins", ())
+        ]
     benchmark.gates = [_record(GateRecord, each) for each in values.get("gates", ())]
     return benchmark
+
+
+def _spendings(values: Any) -> dict[str, Spending]:
+    return {name: _record(Spending, each) for name, each in (values or {}).items()}
 
 
 def _record(kind: type[Record], values: dict[str, Any]) -> Record:

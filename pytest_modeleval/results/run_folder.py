@@ -15,12 +15,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.results.folder_lock import FolderLock
 
 MARKER = ".run-id"
 """Holds the run's id: a folder that has it is a run's own, and a later run may use it again."""
 
 ARTIFACTS = ("results.json", "leaderboard.json", "junit.xml", "summary.md")
 DETAILS = "details"
+RUN_STATE = "run.json"
+STATE = ("state.sqlite", "state.sqlite-wal", "state.sqlite-shm")
+"""What the processes of a run share, as SQLite names its files."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or name another folder with --modeleval-out",
@@ -31,33 +35,79 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A run's own folder."""
+    """A run's own folder, locked against other processes. `latest` is the link to point to it, if
+    any; `resumes` says that an unfinished run goes on in it."""
 
     path: Path
     run_id: str
+    lock: FolderLock
+    latest: Path | None
+    resumes: bool = False
 
     @classmethod
-    def create(cls, root: Path, folder: Path | None = None) -> RunFolder:
-        """Make `folder`, or else `root/.modeleval/runs/<run id>` with a link `latest` beside it.
+    def create(cls, root: Path, run_id: str, folder: Path | None = None) -> RunFolder:
+        """Make `folder`, or else `root/.modeleval/runs/<run id>`. What an earlier run has left in
+        it stays until `begin`, but for what only that run could go on with.
 
-        A given folder may be that of an earlier run, whose files are then removed. Raises
-        ModelevalError where the folder cannot be made or written.
+        Raises ModelevalError where the folder cannot be made or written, is somebody's own, or a
+        run that is alive writes into it.
         """
-        run_id = new_run_id()
-        own = root / ".modeleval"
-        path = folder if folder is not None else own / "runs" / run_id
+        path = folder_of(root, run_id, folder)
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            if folder is not None:
-                _clear(path)
-            (path / MARKER).write_text(run_id + "\n")
-        if folder is None:
-            ignore = own / ".gitignore"
+            lock = FolderLock.take(path)
+        if lock is None:
+            raise ModelevalError(
+                f"{path} belongs to a run that is still alive: wait until it has ended, or name "
+                "another folder with --modeleval-out"
+            )
+        details = path / DETAILS
+        if details.exists() and not (path / MARKER).is_file():
+            lock.release()
+            raise ModelevalError(
+                f"{details} is there already and is not from an earlier run: name another folder "
+                "with --modeleval-out"
+            )
+        with writing(path):
+            for name in STATE:
+                (path / name).unlink(missing_ok=True)
+        return cls(path, run_id, lock, runs_folder(root) / "latest" if folder is None else None)
+
+    def begin(self) -> None:
+        """Make room for this run's files. Raises ModelevalError where that cannot be."""
+        with writing(self.path):
+            for name in ARTIFACTS:  # nothing may look finished that is not
+                (self.path / name).unlink(missing_ok=True)
+            if not self.resumes:
+                (self.path / RUN_STATE).unlink(missing_ok=True)
+                if (self.path / DETAILS).is_dir():
+                    shutil.rmtree(self.path / DETAILS)
+            (self.path / MARKER).write_text(self.run_id + "\n")
+        if self.latest is not None:
+            ignore = self.latest.parents[1] / ".gitignore"
             with writing(ignore):
                 if not ignore.exists():
                     ignore.write_text("*\n")
-            _link(own / "runs" / "latest", run_id)
-        return cls(path, run_id)
+            _link(self.latest, self.run_id)
+
+    def abandon(self) -> None:
+        """Leave nothing behind of a run that has not begun."""
+        self.lock.release()
+        if not self.resumes and self.latest is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError):  # other runs are there
+                for folder in (self.latest.parent, self.latest.parents[1]):
+                    folder.rmdir()
+
+
+def runs_folder(root: Path) -> Path:
+    """Where the folders of runs are that were given none."""
+    return root / ".modeleval" / "runs"
+
+
+def folder_of(root: Path, run_id: str, folder: Path | None = None) -> Path:
+    """Where a run writes: `folder` if one was named, else a folder of the run's own."""
+    return folder if folder is not None else runs_folder(root) / run_id
 
 
 def new_run_id() -> str:
@@ -91,10 +141,8 @@ def write_atomically(path: Path, content: str) -> None:
 
     A lone surrogate, which UTF-8 does not have, is written as its JSON escape.
     """
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(content.encode("utf-8", "backslashreplace"))
-        file.flush()
-        os.fsync(file.fileno())
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode("utf-8", "backslashreplace"))
 
 
 @contextmanager
@@ -104,6 +152,8 @@ def replacing(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # or a machine that dies may leave an empty file
             os.replace(temporary, path)
         except BaseException:
             with suppress(OSError):
@@ -121,21 +171,6 @@ def writing(path: Path) -> Iterator[None]:
         reason = (os.strerror(code) if code else str(error)).lower()
         advice = _ADVICE.get(code, f"{reason}: name another folder with --modeleval-out")
         raise ModelevalError(f"cannot write {path}: {advice}") from error
-
-
-def _clear(folder: Path) -> None:
-    details = folder / DETAILS
-    if not (folder / MARKER).is_file():
-        if details.exists():
-            raise ModelevalError(
-                f"{details} is there already and is not from an earlier run: name another folder "
-                "with --modeleval-out"
-            )
-        return
-    for name in ARTIFACTS:
-        (folder / name).unlink(missing_ok=True)
-    if details.is_dir():
-        shutil.rmtree(details)
 
 
 def _link(link: Path, run_id: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+from pytest_modeleval.results.cost import cost_line
+from pytest_modeleval.results.leaderboard import Leaderboard, ModelStanding, Standing
 from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
 from pytest_modeleval.results.run_folder import write_atomically
 
@@ -14,17 +17,19 @@ COLUMNS = (
     *("benchmark", "model", "right", "wrong", "error", "not run"),
     *("accuracy (95 % interval)", "gates"),
 )
+MODEL_COLUMNS = ("rank (95 %)", "model", "mean accuracy", "wins", "Bradley-Terry")
 REASON_CHARACTERS = 500
 
 
-def write_summary(path: Path, result: RunResult) -> None:
+def write_summary(path: Path, result: RunResult, board: Leaderboard | None = None) -> None:
     """Write summary.md. Raises ModelevalError where it cannot be written."""
-    write_atomically(path, summary(result))
+    write_atomically(path, summary(result, board))
 
 
-def summary(result: RunResult) -> str:
-    """The run as Markdown: the verdict, a row for each benchmark and model, the gates that did not
-    pass, with the reason, and the first error of each.
+def summary(result: RunResult, board: Leaderboard | None = None) -> str:
+    """The run as Markdown: the verdict, a row for each benchmark and model, what it cost, the
+    models beside each other where there are several, the gates that did not pass, with the reason,
+    and the first error of each.
 
     Every text that is not ours stands as code, so that it is neither markup, link nor mention.
     """
@@ -32,9 +37,27 @@ def summary(result: RunResult) -> str:
 
     lines = [f"## {SIGNS[result.verdict]} {result.verdict}", ""]
     if not result.complete:
-        lines += ["The run was not completed: samples are missing.", ""]
+        why = f": {code(result.stopped)}" if result.stopped else ""
+        lines += [f"The run was not completed{why}. Samples are missing.", ""]
     rows = [_row(benchmark) for benchmark in result.benchmarks]
     lines += [tabulate(rows, COLUMNS, tablefmt="github", disable_numparse=True), ""]
+    if cost := cost_line(result):
+        lines += [code(cost), ""]  # two dollar signs would be a formula
+    otherwise = [each for each in result.benchmarks if each.choose_by]
+    for benchmark in otherwise:
+        lines.append(
+            f"{code(benchmark.name)} with {code(benchmark.model)}: choices by "
+            f"{benchmark.choose_by}, not by log-likelihood"
+        )
+    lines += [""] * bool(otherwise)
+    if board is not None and len(board.models) > 1:
+        standings = tabulate(
+            [standing(each, code) for each in board.models],
+            MODEL_COLUMNS,
+            tablefmt="github",
+            disable_numparse=True,
+        )
+        lines += ["### Models", "", standings, ""]
     listed = [
         _gate_line(benchmark, gate)
         for benchmark in result.benchmarks
@@ -72,6 +95,24 @@ def _row(benchmark: BenchmarkResult) -> list[str]:
     ]
 
 
+def standing(each: ModelStanding, name: Callable[[str], str]) -> list[str]:
+    """The cells of `MODEL_COLUMNS`; `name` makes the alias harmless where it is shown."""
+    return [
+        "" if each.rank is None else f"{each.rank}{ranks(each)}",
+        name(each.model),
+        "" if each.mean is None else f"{each.mean:.4f}",
+        "" if each.win_rate is None else f"{each.win_rate:.0%}",
+        "" if each.strength is None else f"{each.strength:+.2f}",
+    ]
+
+
+def ranks(each: ModelStanding | Standing) -> str:
+    """The interval of a rank, where it is more than one."""
+    if each.best_rank is None or each.best_rank == each.worst_rank:
+        return ""
+    return f" ({each.best_rank} to {each.worst_rank})"
+
+
 def _interval(metric: Metric) -> str:
     if metric.lower is None or metric.upper is None:
         return f"{metric.value:.4f}"
@@ -85,6 +126,10 @@ def _gate(gate: GateRecord) -> str:
 
 def _gate_line(benchmark: BenchmarkResult, gate: GateRecord) -> str:
     reason = gate.reason or (f"it is {gate.value:.6g}" if gate.value is not None else "")
+    if gate.worse_ids:
+        more = ", …" if (gate.worse or 0) > len(gate.worse_ids) else ""
+        reason += f"; {gate.worse} worse, {gate.better} better; worse: {', '.join(gate.worse_ids)}"
+        reason += more
     return (
         f"- {SIGNS[gate.verdict]} {gate.verdict}: {code(gate.expression)} in "
         f"{code(benchmark.name)} with {code(benchmark.model)}: {code(_cut(reason))}"

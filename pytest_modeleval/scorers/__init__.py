@@ -4,6 +4,7 @@ They know nothing of pytest, and one that needs a library imports it when it is 
 """
 
 from .choices import choice_letter
+from .confidence import stated_confidence, token_confidence
 from .exact import exact_match, normalize_text
 from .numbers import boxed, last_number, number
 from .overlap import bleu, chrf, f1, rouge
@@ -21,4 +22,6 @@ __all__ = [
     "number",
     "regex",
     "rouge",
+    "stated_confidence",
+    "token_confidence",
 ]

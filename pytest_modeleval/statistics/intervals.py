@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from pytest_modeleval.statistics.quantiles import binomial_quantile, normal_quantile, t_quantile
@@ -17,12 +17,12 @@ class Interval(NamedTuple):
     method: str
 
 
-def wilson_interval(successes: float, n: int, level: float = 0.95) -> Interval:
+def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval:
     """The score interval of a proportion (Wilson 1927; method 3 of Newcombe 1998).
 
     Args:
         successes: from 0 to n.
-        n: trials, at least 1.
+        n: trials, at least 1; an effective number need not be whole.
         level: confidence, such as 0.95.
     """
     z = normal_quantile((1 + level) / 2)
@@ -47,7 +47,12 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     return Interval(mean - half, mean + half, "t")
 
 
-def quantile_interval(values: Sequence[float], q: float, level: float = 0.95) -> Interval:
+def quantile_interval(
+    values: Sequence[float],
+    q: float,
+    level: float = 0.95,
+    clusters: Sequence[Hashable] | None = None,
+) -> Interval:
     """The distribution-free interval of a quantile: two order statistics at binomial ranks.
 
     Covers at least `level` whatever the distribution (David and Nagaraja 2003, 7.1; Conover 1999,
@@ -58,7 +63,12 @@ def quantile_interval(values: Sequence[float], q: float, level: float = 0.95) ->
         values: at least one, in any order.
         q: between 0 and 1, both excluded.
         level: confidence, such as 0.95.
+        clusters: which samples belong together; the interval is then a bootstrap over clusters.
     """
+    if clusters is not None:
+        from pytest_modeleval.statistics.clusters import cluster_quantile_interval
+
+        return cluster_quantile_interval(values, q, clusters, level)
     ordered = sorted(values)
     n = len(ordered)
     below = binomial_quantile((1 - level) / 2, n, q)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import os
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pytest_modeleval.models.protocol import Request, Sampling
+
+SUMS = ["1+1=", "7+5=", "12+30=", "45+54=", "99+1="]
+
+
+def completion(prompt: str, **sampling: Any) -> Request:
+    return Request(Sampling(**{"max_tokens": 16, **sampling}), prompt=prompt)
 
 
 @pytest.fixture(scope="session")

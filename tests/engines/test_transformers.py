@@ -16,6 +16,8 @@ from pytest_modeleval.errors import ModelError, RequestError, UsageError
 from pytest_modeleval.models.messages import Message
 from pytest_modeleval.models.protocol import Generation, LogLikelihood, Request, Sampling
 from pytest_modeleval.models.transformers import TransformersBackend
+from tests.asking import ask
+from tests.engines.conftest import SUMS, completion
 
 for package in ("torch", "transformers"):
     pytest.importorskip(
@@ -23,26 +25,13 @@ for package in ("torch", "transformers"):
     )
 
 T = TypeVar("T")
-SUMS = ["1+1=", "7+5=", "12+30=", "45+54=", "99+1="]
 ENDLESS = {"min_new_tokens": 400}
 
 
 def with_backend(
     path: Path, use: Callable[[TransformersBackend], Awaitable[T]], **arguments: Any
 ) -> T:
-    async def main() -> T:
-        backend = TransformersBackend(str(path), **{"dtype": "float32", **arguments})
-        await backend.start()
-        try:
-            return await use(backend)
-        finally:
-            await backend.aclose()
-
-    return asyncio.run(main())
-
-
-def completion(prompt: str, **sampling: Any) -> Request:
-    return Request(Sampling(**{"max_tokens": 16, **sampling}), prompt=prompt)
+    return ask(TransformersBackend(str(path), **{"dtype": "float32", **arguments}), use)
 
 
 def test_sums_are_right(tiny_checkpoint: Path) -> None:

@@ -6,11 +6,15 @@ Without a GPU these run on a CPU build of vLLM.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +25,10 @@ from pytest_modeleval.errors import ModelError, RequestError, UsageError
 from pytest_modeleval.models.messages import Message
 from pytest_modeleval.models.protocol import Generation, Request, Sampling
 from pytest_modeleval.models.vllm import VllmBackend
+from tests.engines.conftest import SUMS, completion
 
 pytest.importorskip("vllm", reason="needs vllm: pip install 'pytest-modeleval[vllm]'")
 
-SUMS = ["1+1=", "7+5=", "12+30=", "45+54=", "99+1="]
 SMALL = {"enforce_eager": True, "dtype": "float32", "max_model_len": 256}
 
 
@@ -61,10 +65,6 @@ def backend(
     loop.run(engine.start())
     yield engine
     loop.run(engine.aclose())
-
-
-def completion(prompt: str, **sampling: Any) -> Request:
-    return Request(Sampling(**{"max_tokens": 16, **sampling}), prompt=prompt)
 
 
 def test_sums_are_right(backend: VllmBackend, loop: BackgroundLoop) -> None:
@@ -303,3 +303,57 @@ def test_it_starts_under_pytest_and_ends_without_leaving_a_process(
     )
 
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+ENDLESS = """
+import asyncio
+from pathlib import Path
+from pytest_modeleval import benchmark
+
+@benchmark([{"id": "one", "input": "1+1="}])
+async def test_one(sample, model):
+    await model.complete(sample.input, max_tokens=8)
+    Path("answered").touch()
+    await asyncio.Event().wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux ties processes together")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_its_processes_end_with_the_one_that_is_killed(
+    how: signal.Signals, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "test_one.py").write_text(ENDLESS)
+    arguments = [f"--model-arg={name}={json.dumps(value)}" for name, value in SMALL.items()]
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_one.py",
+         f"--model=vllm:{tiny_checkpoint}", *arguments],
+        cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: (tmp_path / "answered").exists() or owner.poll() is not None)
+        assert len(of_session(owner.pid)) > 2
+        owner.send_signal(how)
+        assert owner.wait() == -how
+        until(lambda: not of_session(owner.pid))
+    finally:
+        for pid in of_session(owner.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def of_session(leader: int) -> list[int]:
+    """The processes of a session that live."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append(int(stat.parent.name))
+    return found

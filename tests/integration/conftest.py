@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.stats  # noqa: F401  and numpy cannot be imported twice
 
 import pytest_modeleval.session  # noqa: F401  pytester forgets what only its own runs imported
 

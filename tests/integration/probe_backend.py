@@ -35,7 +35,7 @@ class Probe:
     concurrency = 64
 
     def __init__(self, name: str = "", **arguments: Any) -> None:
-        self.identity = Identity("probe", name or "probe", revision="1")
+        self.identity = Identity("probe", name or "probe")
         self.capabilities = Capabilities(chat=True, completion=True, loglikelihood=True)
         self.in_flight = 0
         self.peak = 0

@@ -155,7 +155,7 @@ class TestBody:
             ),
             ("await model.choose('a', [])", "model.choose: there are no choices"),
             (
-                "models['judge']",
+                "role = 'judge'; models[role]",
                 "models[[]'judge'[]]: no model has that role; name one with --role judge=*",
             ),
         ],
@@ -294,7 +294,11 @@ async def test_it(sample, model):
     assert (await model.chat(sample.input)).text == sample.target
 """
     )
-    project.conftest("\ndef pytest_runtest_logreport(report):\n    open('seen', 'a').write('x')\n")
+    project.conftest(
+        "\ndef pytest_runtest_logreport(report):\n"
+        "    if report.when == 'teardown':\n"
+        "        open('seen', 'a').write('x')\n"
+    )
     command = [*project.pytester._getpytestargs(), "-p", "modeleval", "--modeleval-out=out"]
     run = subprocess.Popen(
         [*command, "--model=echo:"], cwd=project.path, stdout=subprocess.PIPE, text=True

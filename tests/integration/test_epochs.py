@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conftest import Project
+from tests.integration.conftest import Project
 
 BENCHMARK = """
 from pytest_modeleval import benchmark, score

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import Project
+from tests.integration.conftest import Project
 
 KINDS = pytest.mark.parametrize("kind, wait", [("async def", "await "), ("def", "")])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import ARITHMETIC, Project
+from tests.integration.conftest import ARITHMETIC, Project
 
 
 def use(project: Project, *modules: str) -> None:

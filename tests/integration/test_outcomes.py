@@ -30,7 +30,7 @@ async def test_mixed(sample, model):
 
 COUNTED = {
     **{"planned": 8, "right": 3, "wrong": 3, "error": 1},
-    **{"skipped": 1, "not_run": 0, "deselected": 0},
+    **{"skipped": 1, "not_run": 0, "not_needed": 0, "deselected": 0},
 }
 
 
@@ -253,7 +253,7 @@ class TestStopping:
             [
                 "  3 right, 2 wrong, 1 error of 6, 2 not run  in *",
                 "    ✓ accuracy >= 0.1  passed: 0.5000, 0.4000 to spare",
-                "verdict: failed (the run is incomplete)",
+                "verdict: failed (the run is incomplete: stopping after 1 failures)",
             ]
         )
 

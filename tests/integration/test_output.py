@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import Project
+from tests.integration.conftest import Project
 
 CROWD = """
 import logging, sys, warnings

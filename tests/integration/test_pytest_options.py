@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from conftest import ARITHMETIC, Project
+from tests.integration.conftest import ARITHMETIC, Project
 
 GATED = ARITHMETIC.replace("])\n", '], gates=["accuracy >= 0.5"])\n')
 
@@ -222,6 +222,6 @@ def test_ctrl_c_keeps_what_was_done(project: Project, kind: str, wait: str) -> N
         process.kill()
     assert process.returncode == 2
     assert "KeyboardInterrupt" in text
-    assert "verdict: undecided (the run is incomplete)" in text
+    assert "verdict: undecided (the run is incomplete: the run was interrupted)" in text
     assert project.samples == {"planned": 6, "right": 2, "not_run": 4}
     assert project.results["complete"] is False

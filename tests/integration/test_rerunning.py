@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import ARITHMETIC, Project
+from tests.integration.conftest import ARITHMETIC, Project
 
 GATED = ARITHMETIC.replace("])\n", "], gates=GATES)\n").replace(
     "from pytest_modeleval",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_modeleval.results.details import read_details
 from tests.integration.conftest import Project
 
 HUNDRED = """
@@ -128,3 +129,35 @@ def test_a_gate_that_was_left_out_decides_nothing(project: Project) -> None:
     assert project.results["verdict"] == "passed"
     (gate,) = project.results["benchmarks"][0]["gates"]
     assert (gate["verdict"], gate["reason"]) == ("not judged", "the gate was not selected")
+
+
+class TestSampleOrder:
+    def test_is_random_the_same_every_time_and_before_the_gates(self, hundred: Project) -> None:
+        drawn = taken(hundred, "--sample-order=1")
+        assert drawn == taken(hundred, "--sample-order=1")
+        assert drawn != taken(hundred, "--sample-order=2")
+        planned = taken(hundred)
+        assert sorted(drawn) == sorted(planned)
+        assert drawn != planned
+        hundred.run("--sample-order=1", "--concurrency=1", "--model-arg=concurrency=1")
+        assert hundred.probe["asked"] == [each[1:] for each in drawn]
+
+    def test_results_are_the_same_otherwise(self, hundred: Project) -> None:
+        found = []
+        for options in ((), ("--sample-order=1",)):
+            assert hundred.run("--modeleval-out=out", *options).ret == 0
+            rows = read_details(hundred.path / "out").to_pylist()
+            (benchmark,) = hundred.results["benchmarks"]
+            found.append(
+                (
+                    [(row["id"], row["outcome"], row["seed"]) for row in rows],
+                    benchmark["samples"],
+                    benchmark["metrics"]["accuracy"],
+                    [gate["verdict"] for gate in benchmark["gates"]],
+                )
+            )
+        assert found[0] == found[1]
+
+    def test_a_part_is_the_same_part(self, hundred: Project) -> None:
+        drawn = taken(hundred, "--max-samples=10", "--sample-order=1")
+        assert sorted(drawn) == [f"q{n}" for n in range(10)]

@@ -26,10 +26,10 @@ async def test_slow(sample, model):
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_terminal(project: Project, *arguments: str, columns: int = 100) -> str:
+def on_terminal(project: Project, *arguments: str, columns: int = 100, model: str = "echo:") -> str:
     """What a terminal of so many columns is sent."""
     project.run("--co", "-q", model=None)  # writes the conftest
-    command = [*project.pytester._getpytestargs(), "-p", "modeleval", "--model=echo:", *arguments]
+    command = [*project.pytester._getpytestargs(), *project._arguments(model), *arguments]
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
     environment.pop("NO_COLOR", None)
@@ -61,7 +61,8 @@ class TestLive:
         done = [int(each.partition("/")[0]) for each in live]
         assert done == sorted(done)
         assert re.match(
-            r"\d+/40 samples  \d+(\.\d)?/s  right 0\.\d{3} \[0\.\d{3}, \d\.\d{3}\]", live[-1]
+            r"\d+/40 samples  \d+(\.\d)?/s  .* left  right 0\.\d{3} \[0\.\d{3}, \d\.\d{3}\]",
+            live[-1],
         )
         assert any("left" in each for each in live)
         assert "...." not in seen
@@ -105,6 +106,94 @@ class TestLive:
         result = project.run(model="echo:")
         result.stdout.fnmatch_lines(["test_it.py w...w...w...*"])
         result.stdout.no_fnmatch_line("*/40 samples*")
+
+
+AWAY = """
+from pytest_modeleval.errors import RequestError
+
+class Backend(Probe):
+    concurrency = 8
+
+    async def reply(self, text, number):
+        if number < 7:
+            raise RequestError("not now", status=503)
+        return text
+"""
+
+FIRST_IS_LAST = """
+import asyncio
+
+class Backend(Probe):
+    concurrency = 8
+
+    async def reply(self, text, number):
+        if text == "0":
+            await self.until(lambda: self.in_flight == 1)
+            await asyncio.sleep(2.5)
+        return text
+"""
+
+SLOWLY = """
+import asyncio
+from pytest_modeleval import progress
+
+progress.EVERY_IN_LOG = 0.2
+progress.LONGEST_IN_LOG = 0.5
+
+class Backend(Probe):
+    concurrency = 2
+
+    async def reply(self, text, number):
+        await asyncio.sleep(0.1)
+        return text
+"""
+
+NUMBERED = """
+from pytest_modeleval import benchmark
+
+@benchmark([{"id": f"s{n}", "input": str(n)} for n in range(40)])
+async def test_it(sample, model):
+    await model.chat(sample.input)
+"""
+
+
+@pytest.mark.parametrize("processes", [(), ("-n2",)], ids=["alone", "-n2"])
+class TestHowItGoes:
+    def test_a_server_that_is_away_is_told(
+        self, project: Project, processes: tuple[str, ...]
+    ) -> None:
+        live = self.live(project, AWAY, processes)
+        assert any(re.search(r"/40 .* server away for \d.* s, probing", each) for each in live), (
+            live
+        )
+        assert any(re.search(r"[1-9]\d? retries", each) for each in live), live
+
+    def test_samples_count_that_have_ended_behind_a_slow_one(
+        self, project: Project, processes: tuple[str, ...]
+    ) -> None:
+        live = self.live(project, FIRST_IS_LAST, processes)
+        assert any(re.match(r"39/40 .*  1 of (8|16) in flight", each) for each in live), live
+
+    def live(self, project: Project, backend: str, processes: tuple[str, ...]) -> list[str]:
+        project.plugins.append("xdist")
+        project.conftest(backend)
+        project.file(NUMBERED)
+        seen = on_terminal(project, *processes, columns=160, model="probe:")
+        assert "40 passed" in seen
+        return [SEQUENCE.sub("", each) for each in seen.split("\r") if " samples  " in each]
+
+    def test_a_log_has_plain_lines_now_and_then(
+        self, project: Project, processes: tuple[str, ...]
+    ) -> None:
+        project.plugins.append("xdist")
+        project.conftest(SLOWLY)
+        project.file(NUMBERED)
+        result = project.run(*processes)
+        lines = [line for line in result.outlines if "/40 samples" in line]
+        assert 2 <= len(lines) <= 15
+        assert all(line.isprintable() for line in lines)
+        assert re.match(r"\d+/40 samples  \d+(\.\d)?/s", lines[-1])
+        assert result.ret == 0
 
 
 class TestClosingTable:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import Project
+from tests.integration.conftest import ARITHMETIC, Project
 
 IMPATIENT = """
 from pytest_modeleval import lookahead, watchdog
@@ -196,3 +196,24 @@ async def test_it(sample):
     assert project.errors["s0"] == "Odd: odd"
     assert project.errors["s1"] == "SystemExit: 3"
     assert project.samples == {"planned": 4, "right": 1, "error": 3}
+
+
+def test_a_request_that_takes_too_long_is_asked_again(project: Project) -> None:
+    """Of any backend: the first time this one never answers."""
+    project.conftest("""
+import asyncio
+
+class Backend(Probe):
+    async def reply(self, text, number):
+        if self.asked.count(text) == 1:
+            await asyncio.Event().wait()
+        return text
+""")
+    project.file(ARITHMETIC)
+    assert project.run("--request-timeout=0.2s").ret == 0
+    assert sorted(project.probe["asked"]) == sorted(2 * [str(n) for n in range(6)])
+    project.run("--request-timeout=0.2s", "--max-attempts=1")
+    assert set(project.errors.values()) == {
+        "probe did not finish its reply within 0.2 s: raise --request-timeout, or lower "
+        "--concurrency"
+    }

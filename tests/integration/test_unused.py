@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import Project
+from tests.integration.conftest import Project
 
 HEAVY = ("asyncio", "aiohttp", "pyarrow", "openai", "torch", "numpy", "xllamacpp", "junitparser")
 

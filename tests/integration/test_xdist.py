@@ -41,7 +41,7 @@ def comparable(project: Project) -> Any:
         {
             **{name: each[name] for name in ("name", "model", "samples", "errors", "gates")},
             "metrics": {
-                name: value for name, value in each["metrics"].items() if name != "latency_s"
+                name: value for name, value in each["metrics"].items() if not name.endswith("_s")
             },
         }
         for each in project.results["benchmarks"]
@@ -52,6 +52,7 @@ def comparable(project: Project) -> Any:
 def test_two_processes_give_what_one_gives(project: Project, options: tuple[str, ...]) -> None:
     project.plugins.append("xdist")
     project.file(MIXED)
+    options = (*options, "--modeleval-cache=off")
     alone = project.run(*options, "--junitxml=own.xml", model="echo:one")
     expected = comparable(project)
     many = project.run(*options, "-n2", "--junitxml=own.xml", model="echo:one")
@@ -83,5 +84,7 @@ def test_stopping_at_the_first_failure(project: Project) -> None:
     result = project.run("-n2", "-x", model="echo:")
     assert result.ret == pytest.ExitCode.INTERRUPTED, "as xdist has it"
     assert project.results["complete"] is False
-    result.stdout.fnmatch_lines(["verdict: failed (the run is incomplete)"])
+    result.stdout.fnmatch_lines(
+        ["verdict: failed (the run is incomplete: stopping after 1 failures)"]
+    )
     result.stdout.no_fnmatch_line("FAILED *gate:*")  # as alone: it was not their turn

@@ -35,7 +35,7 @@ class TestCounts:
             tally.add(row, [result(outcome)], 100.0)  # type: ignore[arg-type]
         assert tally.result().samples == {
             **{"planned": 6, "right": 1, "wrong": 1, "error": 1, "skipped": 1},
-            **{"not_run": 1, "deselected": 1},
+            **{"not_run": 1, "not_needed": 0, "deselected": 1},
         }
         assert tally.accuracy == pytest.approx(1 / 3)
 
@@ -149,8 +149,33 @@ class TestCallMetrics:
         ]
         tally.add(0, [result("right", calls=calls)], 100.0)
         found = tally.result()
-        assert found.usage == {"prompt_tokens": 7, "completion_tokens": 5}
+        assert found.usage == {"requests": 2, "prompt_tokens": 7, "completion_tokens": 5}
         assert found.cost == 0.75
+        assert {role: each.cost for role, each in found.roles.items()} == {
+            "model": 0.25,
+            "judge": 0.5,
+        }
+
+    def test_what_the_cache_gave_is_told_as_saved(self) -> None:
+        tally = Tally(plan())
+        tokens = {"prompt_tokens": 3, "completion_tokens": 1}
+        calls = [
+            call(usage=tokens, cost=0.25, attempts=2),
+            call(usage=tokens, cost=0.0, cached=True, saved=0.5, attempts=0),
+            call(usage=tokens, cost=0.0, cached=True, attempts=0),
+            call(usage=tokens),
+        ]
+        tally.add(0, [result("right", calls=calls)], 100.0)
+        found = tally.result()
+        assert found.usage == {
+            "requests": 3,
+            "prompt_tokens": 6,
+            "completion_tokens": 2,
+            "unpriced": 1,
+        }
+        assert found.cost == 0.25
+        saved = {"calls": 2, "prompt_tokens": 6, "completion_tokens": 2, "cost": 0.5}
+        assert found.saved == saved
 
     def test_metrics_of_the_benchmark_come_before_the_measured(self) -> None:
         tally = Tally(plan(samples=1, selected=1))

@@ -41,3 +41,12 @@ def test_a_token_that_begins_every_text_is_a_context() -> None:
 def test_without_a_context_there_is_nothing_to_follow(context: str) -> None:
     with pytest.raises(RequestError, match="context of at least one token"):
         split(encode, context, "yes")
+
+
+def test_a_whole_text_has_its_first_token_for_a_context() -> None:
+    assert split(encode, None, "The answer is") == ([1], [2, 3])
+    assert split(encode, None, "The") == ([1], [])
+
+
+def test_unless_a_token_begins_every_text() -> None:
+    assert split(encode_with_start, None, "The answer is") == ([0], [1, 2, 3])

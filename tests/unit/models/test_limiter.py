@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from pytest_modeleval.models.adaptive import FLOOD, AdaptiveLimit
 from pytest_modeleval.models.limiter import Limiter
 
 
@@ -61,5 +62,50 @@ def test_a_request_that_is_given_up_while_it_waits_takes_no_place() -> None:
         first.cancel()
         await asyncio.wait([first])
         assert (limiter.in_flight, limiter.full) == (0, False)
+
+    asyncio.run(main())
+
+
+def test_it_follows_a_limit_that_adapts() -> None:
+    async def main() -> None:
+        adaptive = AdaptiveLimit(8, 16)
+        limiter = Limiter(8, adaptive)
+        assert (limiter.limit, limiter.most) == (8, 16)
+        peak = 0
+
+        async def request() -> None:
+            nonlocal peak
+            async with limiter:
+                peak = max(peak, limiter.in_flight)
+                await asyncio.sleep(0)
+
+        for _ in range(FLOOD):
+            async with limiter:
+                limiter.refused(0.0)
+        assert limiter.limit == 1
+        await asyncio.gather(*(request() for _ in range(20)))
+        assert peak == 1
+
+    asyncio.run(main())
+
+
+def test_below_one_requests_keep_their_distance() -> None:
+    async def main() -> None:
+        adaptive = AdaptiveLimit(1, 1)
+        limiter = Limiter(1, adaptive)
+        adaptive.answered(0.0, 0.01, busy=False)
+        adaptive.answered(1.0, 0.01, busy=False)
+        adaptive.refused(1.0, 0.9, 0)
+        adaptive.value = 0.25
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        async def request() -> None:
+            async with limiter:
+                pass
+
+        await asyncio.gather(*(request() for _ in range(4)))
+        assert loop.time() - began >= 3 * 0.04 - 0.001
+        assert (limiter.in_flight, limiter.waiting) == (0, 0)
 
     asyncio.run(main())

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.errors import CapabilityError, ModelError, RequestError, UsageError
+from pytest_modeleval.models.layers import Endpoint, layered
 from pytest_modeleval.models.messages import ContentPart, Message, ToolCall
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.protocol import (
@@ -67,9 +68,20 @@ Made = Callable[..., tuple[Model, Backend]]
 def made() -> Iterator[Made]:
     background = BackgroundLoop()
 
-    def make(capabilities: Capabilities = ALL, **arguments: Any) -> tuple[Model, Backend]:
+    def make(
+        capabilities: Capabilities = ALL, concurrency: int | None = None, **arguments: Any
+    ) -> tuple[Model, Backend]:
         backend = Backend(capabilities)
-        return Model(backend, alias="m", loop=background.loop, **arguments), backend
+        layers = layered(
+            Endpoint(backend),
+            alias="m",
+            concurrency=concurrency,
+            max_attempts=1,
+            max_outage=1.0,
+            cache=None,
+            run_id="r",
+        )
+        return Model(backend, layers, alias="m", loop=background.loop, **arguments), backend
 
     yield make
     background.stop()
@@ -129,7 +141,7 @@ class TestAsking:
 
     def test_concurrency_wins_over_the_backend(self, made: Made) -> None:
         model, _ = made(concurrency=5)
-        assert model.limiter.limit == 5
+        assert model.layers.limiter.limit == 5
 
 
 class TestChoosing:

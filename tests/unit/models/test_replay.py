@@ -208,7 +208,7 @@ class TestRun:
         def write(*samples: SampleResult, merged: bool = True) -> Path:
             writer = DetailsWriter(tmp_path)
             for each in samples:
-                writer.add(each)
+                writer.add([each])
             if merged:
                 writer.close()
             else:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,13 +32,21 @@ def written(folder: Path, *results: SampleResult) -> list[dict[str, object]]:
     """The rows that a reader finds after these were written."""
     writer = DetailsWriter(folder)
     for result in results:
-        writer.add(result)
+        writer.add([result])
     writer.close()
     return read_details(folder).to_pylist()
 
 
 def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) -> None:
-    (row,) = written(tmp_path, make_result(error="no reply", cluster="c1", worker="gw3", epoch=2))
+    result = make_result(
+        error="no reply",
+        explanation="assert '18' == '17'",
+        cluster="c1",
+        worker="gw3",
+        gpus="0,1",
+        epoch=2,
+    )
+    (row,) = written(tmp_path, result)
     assert row == {
         "benchmark": "benchmarks/gsm8k/test_gsm8k.py::test_gsm8k",
         "model": "tiny",
@@ -49,9 +58,11 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
         "outcome": "right",
         "scores": [("accuracy", 1.0)],
         "error": "no reply",
+        "explanation": "assert '18' == '17'",
         "seed": 0,
         "cluster": "c1",
         "worker": "gw3",
+        "gpus": "0,1",
         "calls": [
             {
                 "role": "model",
@@ -89,9 +100,12 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
                 "ttft_s": None,
                 "tpot_s": None,
                 "latency_s": 0.25,
+                "queue_s": None,
                 "attempts": 1,
                 "cached": False,
+                "saved": None,
                 "step": None,
+                "endpoint": None,
             }
         ],
     }
@@ -245,14 +259,82 @@ def test_benchmarks_do_not_mix(make_result: MakeResult, tmp_path: Path) -> None:
 
 def test_what_was_written_survives_a_crash(make_result: MakeResult, tmp_path: Path) -> None:
     writer = DetailsWriter(tmp_path)
-    writer.add(make_result("a"))
+    writer.add([make_result("a")])
     writer.flush()
-    writer.add(make_result("b"))
+    writer.add([make_result("b")])
     writer.flush()
-    writer.add(make_result("c"))
+    writer.add([make_result("c")])
     del writer
     assert read_details(tmp_path)["id"].to_pylist() == ["a", "b"]
-    assert len(details_files(tmp_path, make_result().benchmark)) == 2
+    assert len(details_files(tmp_path, make_result().benchmark)) == 1
+
+
+def test_a_row_does_not_wait_for_its_part_to_be_full(
+    make_result: MakeResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(details, "FLUSH_AFTER", 0.02)
+    monkeypatch.setattr(details, "LEISURE", 0)
+    writer = DetailsWriter(tmp_path)
+    for count, name in enumerate("abc", 1):
+        writer.add([make_result(name)])
+        deadline = time.monotonic() + 10
+        while not (files := details_files(tmp_path)) or read_details(tmp_path).num_rows < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert len(files) == 1
+    writer.close()
+
+
+def test_a_disk_that_fills_up_is_told_before_the_part_is_full(
+    make_result: MakeResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(details, "FLUSH_AFTER", 0.02)
+    (tmp_path / "details").write_text("in the way")
+    writer = DetailsWriter(tmp_path)
+    refused = pytest.raises(ModelevalError, match="cannot write")
+    with refused:
+        for number in range(300):
+            writer.add([make_result(f"s-{number}")])
+            time.sleep(0.005)
+    (tmp_path / "details").unlink()
+    writer.close()
+    assert read_details(tmp_path).num_rows == number + 1
+
+
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("arrival", ["in order", "shuffled"], indirect=True)
+def test_a_run_that_goes_on_adds_to_its_rows_and_the_later_ones_count(
+    make_result: MakeResult, tmp_path: Path, arrival: list[int], merged: bool
+) -> None:
+    before = DetailsWriter(tmp_path)
+    for number in arrival[:70]:
+        rows = [make_result(f"s-{number:03}", epoch=epoch, outcome="error") for epoch in (0, 1)]
+        before.add(rows[: 1 + number % 2])
+    before.close() if merged else before.flush()
+    (tmp_path / "details" / ".left").mkdir()
+
+    again = DetailsWriter(tmp_path)
+    for number in arrival[50:]:
+        again.add([make_result(f"s-{number:03}", outcome="right", worker="gw0")])
+    again.flush()
+
+    def kept() -> list[tuple[str, int, str]]:
+        found = read_details(tmp_path).to_pylist()
+        return sorted((row["id"], row["epoch"], row["outcome"]) for row in found)
+
+    unmerged = kept()
+    assert again.close() == [tmp_path / "details" / FILE]
+    assert (
+        unmerged
+        == kept()
+        == sorted(
+            [
+                *((f"s-{n:03}", e, "error") for n in arrival[:50] for e in range(1 + n % 2)),
+                *((f"s-{n:03}", 0, "right") for n in arrival[50:]),
+            ]
+        )
+    )
+    assert [path.name for path in (tmp_path / "details").iterdir()] == [FILE]
 
 
 def test_a_merged_file_counts_once_though_its_parts_are_still_there(
@@ -269,9 +351,9 @@ def test_a_part_is_written_when_much_text_waits(
 ) -> None:
     monkeypatch.setattr(details, "PART_CHARACTERS", 1000)
     writer = DetailsWriter(tmp_path)
-    writer.add(make_result("a", reply="x" * 400))
+    writer.add([make_result("a", reply="x" * 400)])
     assert not (tmp_path / "details").exists()
-    writer.add(make_result("b", reply="x" * 600))
+    writer.add([make_result("b", reply="x" * 600)])
     assert read_details(tmp_path)["id"].to_pylist() == ["a", "b"]
 
 
@@ -293,12 +375,12 @@ def test_a_broken_file_is_named(make_result: MakeResult, tmp_path: Path) -> None
 
 def test_a_full_disk_loses_nothing(make_result: MakeResult, tmp_path: Path) -> None:
     writer = DetailsWriter(tmp_path)
-    writer.add(make_result("a"))
+    writer.add([make_result("a")])
     writer.flush()
-    writer.add(make_result("b"))
-    full = tmp_path / "details" / PARTS / ".00001.parquet.tmp"
+    writer.add([make_result("b")])
+    full = tmp_path / "details" / PARTS / ".00000.parquet.tmp"
     full.symlink_to("/dev/full")
-    with pytest.raises(ModelevalError, match=r"cannot write .*00001.parquet: the disk is full"):
+    with pytest.raises(ModelevalError, match=r"cannot write .*00000.parquet: the disk is full"):
         writer.flush()
     assert read_details(tmp_path)["id"].to_pylist() == ["a"]
     writer.close()
@@ -311,7 +393,8 @@ def test_a_disk_that_fills_up_while_merging_leaves_the_parts(
 ) -> None:
     writer = DetailsWriter(tmp_path)
     for number in arrival:
-        writer.add(make_result(f"s-{number:03}", reply=random.Random(number).randbytes(500).hex()))
+        reply = random.Random(number).randbytes(500).hex()
+        writer.add([make_result(f"s-{number:03}", reply=reply)])
     writer.flush()
     refused = pytest.raises(ModelevalError, match=r"cannot write .*file too large: name another")
     with small_disk(12_000), refused:
@@ -327,7 +410,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(
 ) -> None:
     (tmp_path / "details").write_text("in the way")
     writer = DetailsWriter(tmp_path)
-    writer.add(make_result())
+    writer.add([make_result()])
     with pytest.raises(ModelevalError, match=r"cannot write .*: not a directory: name another"):
         writer.flush()
 
@@ -339,7 +422,7 @@ def test_pyarrow_is_imported_with_the_first_part(tmp_path: Path) -> None:
         from pytest_modeleval.results.details import DetailsWriter
         from pytest_modeleval.results.record import SampleResult
         writer = DetailsWriter(Path(sys.argv[1]))
-        writer.add(SampleResult("b.py::test", "m", "a", 0, "right"))
+        writer.add([SampleResult("b.py::test", "m", "a", 0, "right")])
         before = "pyarrow" in sys.modules
         writer.close()
         print(before, "pyarrow" in sys.modules, "numpy" in sys.modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tracemalloc
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 from junitparser import JUnitXml
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.results import junit
+from pytest_modeleval.results import junit_suite
 from pytest_modeleval.results.junit import JUnitWriter, case_name
 from pytest_modeleval.results.record import GateRecord, RunResult, SampleResult
 
@@ -86,10 +87,11 @@ def write(path: Path, make_result: MakeResult) -> Callable[..., ElementTree.Elem
 
     def write(**options: Any) -> ElementTree.Element:
         writer = JUnitWriter(path, **options)
-        for outcome in ("right", "wrong", "error", "not_run", "skipped"):
+        for place, outcome in enumerate(("right", "wrong", "error", "not_run", "skipped")):
             message = None if outcome == "right" else f"it was {outcome}"
             writer.sample(
                 f"{NODE}[{outcome}]",
+                place,
                 outcome,  # type: ignore[arg-type]
                 [make_result(outcome)],
                 duration=0.25,
@@ -202,7 +204,7 @@ def test_cases_tell_what_is_known_of_them(
 def test_a_samples_score_is_the_mean_over_its_epochs(path: Path, make_result: MakeResult) -> None:
     writer = JUnitWriter(path)
     epochs = [make_result(epoch=e, scores={"accuracy": float(e == 0)}) for e in range(4)]
-    writer.sample(f"{NODE}[a]", "wrong", epochs, duration=1)
+    writer.sample(f"{NODE}[a]", 0, "wrong", epochs, duration=1)
     writer.close()
     (case,) = validated(path).iter("testcase")
     assert outputs(case) == {"outcome": "wrong", "accuracy": "0.25"}
@@ -211,12 +213,12 @@ def test_a_samples_score_is_the_mean_over_its_epochs(path: Path, make_result: Ma
 def test_suites_hold_together_and_carry_metrics_and_thresholds(
     path: Path, make_result: MakeResult, run_result: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(junit, "BUFFERED_CASES", 3)
+    monkeypatch.setattr(junit_suite, "BUFFERED_CASES", 3)
     writer = JUnitWriter(path)
     for number in range(10):
         for model in ("tiny", "large"):
             result = make_result(f"s{number}", model=model)
-            writer.sample(f"{NODE}[{model}-s{number}]", "right", [result], duration=0)
+            writer.sample(f"{NODE}[{model}-s{number}]", number, "right", [result], duration=0)
     writer.close(run_result)
     tiny, large = validated(path)
     assert (tiny.attrib["name"], large.attrib["name"]) == (f"{NODE} (tiny)", f"{NODE} (large)")
@@ -247,7 +249,7 @@ def test_hostile_text_stays_text(path: Path, make_result: MakeResult) -> None:
     writer = JUnitWriter(path)
     result = make_result(benchmark=f"b.py::{HOSTILE}", model=HOSTILE, scores={HOSTILE: 1.0})
     for outcome in ("wrong", "error"):
-        writer.sample(f"b.py::t[{HOSTILE}]", outcome, [result], duration=0, message=HOSTILE)  # type: ignore[arg-type]
+        writer.sample(f"b.py::t[{HOSTILE}]", 0, outcome, [result], duration=0, message=HOSTILE)  # type: ignore[arg-type]
     writer.close()
     (suite,) = validated(path)
     wrong, error = suite.iter("testcase")
@@ -267,7 +269,7 @@ def test_hostile_text_stays_text(path: Path, make_result: MakeResult) -> None:
 
 def test_a_long_message_is_cut(path: Path, make_result: MakeResult) -> None:
     writer = JUnitWriter(path)
-    writer.sample("b.py::t[a]", "error", [make_result()], duration=0, message="x" * 10_000_000)
+    writer.sample("b.py::t[a]", 0, "error", [make_result()], duration=0, message="x" * 10_000_000)
     writer.close()
     assert validated(path).find(".//error").attrib["message"] == "x" * 2000 + "…"  # type: ignore[union-attr]
 
@@ -294,14 +296,24 @@ def test_nothing_else_is_left(write: Callable[..., Any], path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["junit.xml"]
 
 
+def test_cases_stand_in_the_order_of_their_rows(path: Path, make_result: MakeResult) -> None:
+    writer = JUnitWriter(path)
+    rows = random.Random(1).sample(range(1000), 1000)
+    for row in rows:
+        writer.sample(f"{NODE}[s{row}]", row, "right", [make_result()], duration=0)
+    writer.close()
+    names = [case.attrib["name"] for case in validated(path).iter("testcase")]
+    assert names == [f"test_gsm8k[s{row}]" for row in range(1000)]
+
+
 def test_memory_does_not_grow_with_the_cases(path: Path, make_result: MakeResult) -> None:
     writer = JUnitWriter(path)
     results = [make_result()]
     peaks = []
     tracemalloc.start()
-    for _ in range(2):
-        for number in range(3000):
-            writer.sample(f"{NODE}[s{number}]", "right", results, duration=0)
+    for half in (range(3000), range(3000, 6000)):
+        for number in half:
+            writer.sample(f"{NODE}[s{number}]", number, "right", results, duration=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
     writer.close()
     peaks.append(tracemalloc.get_traced_memory()[1])
@@ -317,11 +329,11 @@ def test_a_full_disk_is_told_and_no_case_is_lost_or_doubled(
     small_disk: Callable[[int], AbstractContextManager[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(junit, "BUFFERED_CASES", 2)
+    monkeypatch.setattr(junit_suite, "BUFFERED_CASES", 2)
     writer = JUnitWriter(path)
 
     def add(number: int) -> None:
-        writer.sample(f"{NODE}[s{number}]", "right", [make_result()], duration=0)
+        writer.sample(f"{NODE}[s{number}]", number, "right", [make_result()], duration=0)
 
     for number in range(3):
         add(number)

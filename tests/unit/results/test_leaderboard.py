@@ -93,7 +93,7 @@ def test_a_benchmark_without_accuracy_is_left_out() -> None:
 
 
 def test_the_file_is_the_leaderboard(run_result: RunResult, tmp_path: Path) -> None:
-    write_leaderboard(tmp_path / "leaderboard.json", [run_result])
+    write_leaderboard(tmp_path / "leaderboard.json", leaderboard([run_result]))
     values = json.loads((tmp_path / "leaderboard.json").read_text())
     assert values == asdict(leaderboard([run_result]))
     assert next(iter(values)) == "schema_version"

@@ -9,19 +9,25 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pytest_modeleval.results import details_schema, junit, leaderboard, record, summary
+from pytest_modeleval.results import details_schema, junit, leaderboard, record, run_state, summary
 
 DOCS = Path(__file__).parents[3] / "docs" / "schemas.md"
 
 RECORDS = {
+    "Run state": run_state.RunState,
+    "Undertaking": run_state.Undertaking,
     "Run": record.RunResult,
     "Benchmark": record.BenchmarkResult,
+    "Spending": record.Spending,
     "Metric": record.Metric,
+    "Calibration": record.Calibration,
+    "Reliability bin": record.ReliabilityBin,
     "Gate": record.GateRecord,
     "Leaderboard": leaderboard.Leaderboard,
     "Model standing": leaderboard.ModelStanding,
     "Benchmark standing": leaderboard.BenchmarkStanding,
     "Standing": leaderboard.Standing,
+    "Slice": leaderboard.Slice,
     "Difference": leaderboard.Difference,
 }
 STRUCTS = {
@@ -90,7 +96,7 @@ def test_the_fields_of_a_gates_case_are_documented() -> None:
     section = DOCS.read_text("utf-8").split("### Output of a gate's case")[1].split("##")[0]
     assert re.findall(r"`(\w+)`", section) == list(junit.GATE_FIELDS)
     assert list(junit.GATE_FIELDS) == [
-        name for name in names("Gate") if name not in ("name", "reason")
+        name for name in names("Gate") if name not in ("name", "reason", "better_ids", "worse_ids")
     ]
 
 
