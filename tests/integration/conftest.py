@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +66,8 @@ class Project:
         self.pytester.makepyfile(**{name: text})
 
     def run(self, *arguments: str, model: str | None = "probe:") -> pytest.RunResult:
-        return self.pytester.runpytest_inprocess(*self._arguments(model), *arguments)
+        with left_as_it_was():
+            return self.pytester.runpytest_inprocess(*self._arguments(model), *arguments)
 
     def run_subprocess(self, *arguments: str, model: str | None = "probe:") -> pytest.RunResult:
         return self.pytester.runpytest_subprocess(*self._arguments(model), *arguments, timeout=60)
@@ -104,6 +108,28 @@ class Project:
         """The error of each sample that has one."""
         (benchmark,) = self.results["benchmarks"]
         return {each["id"]: each["error"] for each in benchmark["errors"]}
+
+
+@contextmanager
+def left_as_it_was() -> Iterator[None]:
+    """A run in this process may change the plugin, in its conftest, for itself alone."""
+    before = [(holder, dict(vars(holder))) for holder in _modules_and_classes()]
+    try:
+        yield
+    finally:
+        for holder, values in before:
+            for name, value in values.items():
+                if vars(holder).get(name) is not value:
+                    setattr(holder, name, value)
+
+
+def _modules_and_classes() -> Iterator[Any]:
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "pytest_modeleval":
+            yield module
+            for value in vars(module).values():
+                if isinstance(value, type) and value.__module__ == name:
+                    yield value
 
 
 @pytest.fixture
