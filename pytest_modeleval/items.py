@@ -127,8 +127,8 @@ class SampleItem(pytest.Item):
         return self.group.template.iter_markers_with_node(name)
 
     def runtest(self) -> None:
-        """pytest's own protocol comes here; ours (reporting.py) takes the body without it."""
-        from pytest_modeleval.reporting import run_in_pytest_protocol
+        """Where pytest's own protocol comes; ours (runtest_protocol.py) takes the body itself."""
+        from pytest_modeleval.runtest_protocol import run_in_pytest_protocol
 
         run_in_pytest_protocol(self)
 

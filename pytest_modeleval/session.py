@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modeleval import collection, reporting, verdicts
+from pytest_modeleval import collection, reporting, runtest_protocol, verdicts
 from pytest_modeleval.categories import category
 from pytest_modeleval.comparisons import explained_comparisons
 from pytest_modeleval.definition import definition_of
@@ -227,7 +227,7 @@ class Session:
             else:
                 self.progress.give_way()
         if isinstance(item, SampleItem):
-            return reporting.run_protocol(self.run, item, nextitem)
+            return runtest_protocol.run_protocol(self.run, item, nextitem)
         return None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pytest_modeleval import reporting
 from pytest_modeleval.items import GateItem, SampleItem
 from pytest_modeleval.plain_text import encodable
 from pytest_modeleval.run import Run
+from pytest_modeleval.runtest_protocol import report_condemned
 from pytest_modeleval.stash import RUN
 from pytest_modeleval.wire import Farewell, packed
 from pytest_modeleval.worker_queue import WorkerQueue, interactor_of
@@ -66,7 +66,7 @@ class Worker:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         if self.queue is not None and (why := self.queue.begin()):
-            return reporting.report_condemned(self.run, item, nextitem, why)
+            return report_condemned(self.run, item, nextitem, why)
         return None
 
     @pytest.hookimpl(wrapper=True)
