@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -42,7 +43,7 @@ class DryRun:
             return None
         self.run.prepare(session)
         self.run.write_into(session.config.rootpath, "dry-run")  # which it would, if it asked
-        self.run.inline = True
+        self.run.protocol = replace(self.run.protocol, inline=True)
         for item in session.items:
             if isinstance(item, MissingItem):
                 self.problems[item.nodeid] = str(item.plan.refusal)

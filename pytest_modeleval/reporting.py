@@ -81,7 +81,7 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
     report.modeleval.identities = run.models_to_tell()
     if results:
         report.user_properties.extend(results[0].scores.items())
-        if run.plain_protocol or not item.group.runs_plainly:
+        if run.protocol.plain or not item.group.runs_plainly:
             item.user_properties.extend(report.user_properties)  # for pytest's teardown report
     if report.modeleval_outcome == "wrong" and not _xfails(item, body.exception):
         _show_wrong(run, item, report, body)

@@ -242,7 +242,7 @@ def look_round(run: Run, items: Sequence[pytest.Item], unfinished: Unfinished | 
     groups = [group for group in run.groups if group.selected]
     found = Survey([_undertaking(run, group) for group in groups])
     found.selected = sum(group.selected for group in groups)
-    if unfinished is None or (run.inline and not unfinished.named):
+    if unfinished is None or (run.protocol.inline and not unfinished.named):
         return found
     found.changed = changes(unfinished.state.undertakings, found.undertakings)
     if found.changed and unfinished.named:

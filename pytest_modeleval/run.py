@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -35,6 +34,7 @@ from pytest_modeleval.models.status import Status
 from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
+from pytest_modeleval.protocol_choice import ProtocolChoice, choose_protocol
 from pytest_modeleval.results.baseline import Baselines
 from pytest_modeleval.results.run_folder import STATE
 from pytest_modeleval.tally import Plan
@@ -42,9 +42,6 @@ from pytest_modeleval.telemetry import open_telemetry
 
 if TYPE_CHECKING:
     from pytest_modeleval.otel import Telemetry
-
-HARMLESS = ("_pytest.", "xdist.", "pytest_modeleval.", "_hypothesis_pytestplugin")
-"""Modules whose hooks round a test ask nothing of a sample."""
 
 
 class Run:
@@ -65,10 +62,7 @@ class Run:
         self.lookahead: Lookahead | None = None
         self.has_samples = False
         self.blocked = False
-        self.inline = False
-        self.plain_protocol = False
-        self.others_make_reports = False
-        self._strict: str | None = None
+        self.protocol = ProtocolChoice()
         self._halted: str | None = None
         self._models_told = 0
         self.began = time.monotonic()
@@ -132,14 +126,14 @@ class Run:
 
     @property
     def wrong_passes(self) -> bool:
-        return self.settings.wrong == "pass" and self._strict is None
+        return self.settings.wrong == "pass" and self.protocol.named is None
 
     @cached_property
     def first_lines_only(self) -> bool:
         """Whether no more than the first line of a failing assert is shown, in pytest's words."""
         return (
             self.wrong_passes
-            and not self.others_make_reports
+            and not self.protocol.others_make_reports
             and self.config.get_verbosity(pytest.Config.VERBOSITY_ASSERTIONS) < 2
             and len(self.config.hook.pytest_assertrepr_compare.get_hookimpls()) == 1
         )
@@ -152,11 +146,11 @@ class Run:
     @property
     def strict(self) -> bool:
         """Whether this run is of one sample that was named."""
-        return self._strict is not None
+        return self.protocol.named is not None
 
     def is_strict(self, item: SampleItem) -> bool:
         """A single sample that was named by its node id is red when it is wrong."""
-        return self._strict is not None and item.nodeid == self._strict
+        return item.nodeid == self.protocol.named
 
     @cached_property
     def formatter(self) -> Any:
@@ -233,7 +227,7 @@ class Run:
                 routing.check_roles(group.template.originalname, self._asked_by(group), self.roles)
         except ModelevalError as error:
             raise pytest.UsageError(str(error)) from None
-        self._choose_protocol(items)
+        self.protocol = choose_protocol(self.config, items, self.asked.count)
         self.has_samples = True
 
     def start(self, first: SampleItem, upcoming: Upcoming) -> None:
@@ -354,7 +348,7 @@ class Run:
             return body
         if not item.group.is_set_up:
             item.group.take_arguments()
-        if self.inline:
+        if self.protocol.inline:
             body = run_inline(item, self.settings.seed)
             if isinstance(body.exception, StopRun):
                 self.halt(str(body.exception))
@@ -446,42 +440,3 @@ class Run:
                 )
                 if why is not None:
                     group.refuse(why)
-
-    def _choose_protocol(self, items: Sequence[SampleItem]) -> None:
-        option = self.config.option
-        if len(items) == 1 and self.asked.count == 1:
-            self._strict = items[0].nodeid
-        self.inline = (
-            self._strict is not None
-            or option.usepdb
-            or getattr(option, "trace", False)
-            or debugger_attached()
-        )
-        hooks = ("pytest_runtest_setup", "pytest_runtest_call", "pytest_runtest_teardown")
-        self.plain_protocol = (
-            self.inline
-            or getattr(option, "setupshow", False)
-            or self._others_implement(*hooks, "pytest_runtest_protocol")
-        )
-        self.others_make_reports = self._others_implement("pytest_runtest_makereport")
-
-    def _others_implement(self, *names: str) -> bool:
-        return any(
-            not _module_of(implementation.plugin).startswith(HARMLESS)
-            for name in names
-            for implementation in getattr(self.config.hook, name).get_hookimpls()
-        )
-
-
-def debugger_attached() -> bool:
-    """Whether somebody steps through this process; measuring coverage is not that."""
-    tracer = sys.gettrace()
-    if tracer is not None:
-        module = getattr(tracer, "__module__", None) or type(tracer).__module__
-        return not module.startswith("coverage")
-    monitoring = getattr(sys, "monitoring", None)
-    return monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None
-
-
-def _module_of(plugin: object) -> str:
-    return getattr(plugin, "__name__", None) or type(plugin).__module__

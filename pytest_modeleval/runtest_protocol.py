@@ -41,7 +41,7 @@ def run_protocol(run: Run, item: SampleItem, nextitem: pytest.Item | None) -> bo
     is the last. None leaves the item to pytest's own protocol."""
     group = item.group
     stopped = group.enough or (run.halted is not None and item.body is None)
-    if not stopped and (run.plain_protocol or not group.runs_plainly):
+    if not stopped and (run.protocol.plain or not group.runs_plainly):
         return None
     ihook, node_id, location = group.ihook, item.nodeid, item.location
     ihook.pytest_runtest_logstart(nodeid=node_id, location=location)
@@ -105,7 +105,7 @@ def _report_call(run: Run, item: SampleItem) -> pytest.TestReport:
         complete_report(run, item, report, body)
         item.ihook.pytest_runtest_logreport(report=report)
         return report  # type: ignore[no-any-return]
-    if error is None and not run.others_make_reports:
+    if error is None and not run.protocol.others_make_reports:
         report = plain_report(item, "call", "passed", body=body, run=run)
         complete_report(run, item, report, body)
         item.ihook.pytest_runtest_logreport(report=report)
@@ -113,7 +113,7 @@ def _report_call(run: Run, item: SampleItem) -> pytest.TestReport:
         return report  # type: ignore[no-any-return]
     call = call_info(body, error)
     expected = isinstance(error, pytest.xfail.Exception)
-    wrong_passes = run.wrong_passes and not run.others_make_reports and not expected
+    wrong_passes = run.wrong_passes and not run.protocol.others_make_reports and not expected
     if outcome_of(error) == "wrong" and wrong_passes:
         # A full traceback would cost more than the sample itself, and is not shown.
         report = plain_report(item, "call", "passed", body=body, run=run)

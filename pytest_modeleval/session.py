@@ -101,7 +101,7 @@ class Session:
                 monitor.stop()
             raise
         try:
-            if self.run.inline:
+            if self.run.protocol.inline:
                 result = yield
             elif not self.run.has_samples:  # they are in the workers, if anywhere
                 with self._limited_time():
@@ -160,7 +160,7 @@ class Session:
                 self.run.missing.append(item.plan)
                 self.scoreboard.tally(item.plan)
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
-        if terminal is not None and not self.is_worker and not self.run.inline:
+        if terminal is not None and not self.is_worker and not self.run.protocol.inline:
             status = self.controller.status if self.controller is not None else self.run.status
             self.progress = Progress(terminal, self.scoreboard, status)
             self.run.idle = self.progress.update
