@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_modeleval.definition import CorpusMetric as CorpusMetric
     from pytest_modeleval.definition import FewShot as FewShot
     from pytest_modeleval.definition import Sample as Sample
     from pytest_modeleval.definition import benchmark as benchmark
+    from pytest_modeleval.definition import record_value as record_value
     from pytest_modeleval.definition import score as score
     from pytest_modeleval.errors import ModelevalError as ModelevalError
     from pytest_modeleval.models.messages import ContentPart as ContentPart
@@ -20,23 +22,27 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ContentPart": "models.messages",
+    "CorpusMetric": "corpus_metric",
     "FewShot": "definition",
     "Message": "models.messages",
     "ModelevalError": "errors",
     "Sample": "definition",
     "Tool": "models.messages",
     "benchmark": "definition",
+    "record_value": "recorder",
     "score": "recorder",
 }
 
 __all__ = [
     "ContentPart",
+    "CorpusMetric",
     "FewShot",
     "Message",
     "ModelevalError",
     "Sample",
     "Tool",
     "benchmark",
+    "record_value",
     "score",
 ]
 

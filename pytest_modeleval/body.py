@@ -272,6 +272,7 @@ def results_of(body: Body, worker: str, gpus: str | None) -> list[SampleResult]:
                 target=as_text(sample.target),
                 metadata=sample.metadata,
                 scores=scores,
+                values=recorder.values,
                 error=explain(recorder.exception)
                 if outcome in ("error", "skipped", "not_run")
                 else None,

@@ -14,6 +14,7 @@ from pytest_modeleval.datasets.source import open_samples
 from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.errors import DatasetMissing, GateError, UsageError
 from pytest_modeleval.gates import Gate, check, parse_gate, parse_gates
+from pytest_modeleval.gates.corpus import check_corpus
 from pytest_modeleval.gates.derived import check_derived, is_derived
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.items import GateItem, MissingItem, SampleItem
@@ -242,10 +243,11 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
     base = template.nodeid.partition("[")[0]
     names = {template.originalname, template.name, base, template.nodeid}
     epochs = run.settings.epochs or definition.epochs
-    known = {*BUILT_IN_METRICS, *definition.metrics, *_module_text(run, template).scores}
+    corpus = {name for metric in definition.corpus_metrics for name in metric.names}
+    known = {*BUILT_IN_METRICS, *definition.metrics, *_module_text(run, template).scores, *corpus}
     try:
         for gate in parse_gates(definition.gates):
-            _check_gate(gate, known, epochs)
+            _check_gate(gate, known, epochs, corpus)
     except GateError as error:
         raise GateError(f"{template.originalname}: {error}") from None
     texts = list(definition.gates)
@@ -254,7 +256,7 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
             continue
         run.used_gates.add(number)
         try:
-            _check_gate(parse_gate(expression), known, epochs)
+            _check_gate(parse_gate(expression), known, epochs, corpus)
             parse_gates([*texts, expression])
         except GateError as error:
             run.wrong_gates.append(f'--gate "{benchmark}: …": {error}')
@@ -263,7 +265,10 @@ def _gate_texts(run: Run, template: pytest.Function, definition: Benchmark) -> S
     return texts
 
 
-def _check_gate(gate: Gate, known: set[str], epochs: int) -> None:
+def _check_gate(gate: Gate, known: set[str], epochs: int, corpus: set[str]) -> None:
+    if gate.term.metric in corpus:
+        check_corpus(gate)
+        return
     if is_derived(gate.term.metric) and gate.term.metric not in known:
         check_derived(gate, known, epochs)
         return

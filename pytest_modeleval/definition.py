@@ -6,13 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from pytest_modeleval.corpus_metric import CorpusMetric
 from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.models.protocol import Capabilities
-from pytest_modeleval.recorder import score
+from pytest_modeleval.recorder import record_value, score
 
-__all__ = ["Benchmark", "FewShot", "Sample", "benchmark", "score"]
+__all__ = [
+    "Benchmark",
+    "CorpusMetric",
+    "FewShot",
+    "Sample",
+    "benchmark",
+    "record_value",
+    "score",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ATTRIBUTE = "__modeleval__"
@@ -31,6 +40,7 @@ class Benchmark:
     timeout: float | None = None
     metrics: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    corpus_metrics: tuple[CorpusMetric, ...] = ()
 
 
 def benchmark(
@@ -44,6 +54,7 @@ def benchmark(
     timeout: float | None = None,
     metrics: Sequence[str] = (),
     needs: Sequence[str] = (),
+    corpus_metrics: Sequence[CorpusMetric] = (),
 ) -> Callable[[Function], Function]:
     """Make a test function a benchmark: it runs once for every sample of `dataset`.
 
@@ -64,6 +75,8 @@ def benchmark(
             are found without this.
         needs: what the model must be able to do, as fields of `Capabilities` ("images", "tools",
             …); what the body itself calls is found without this.
+        corpus_metrics: metrics over all samples together, made of what bodies give to
+            `record_value`.
     """
     if isinstance(gates, str):
         gates = (gates,)
@@ -87,6 +100,7 @@ def benchmark(
         timeout=timeout,
         metrics=tuple(metrics),
         needs=tuple(needs),
+        corpus_metrics=tuple(corpus_metrics),
     )
 
     def mark(function: Function) -> Function:

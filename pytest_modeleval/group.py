@@ -165,6 +165,7 @@ class SampleGroup:
             order_seed=self.order_seed if self.early_stop else None,
             family=self.family,
             dataset_fingerprint=self.samples.dataset.fingerprint,
+            corpus_metrics=[asdict(metric) for metric in self.definition.corpus_metrics],
             refusal=self.refusal,
             place=self.place,
         )

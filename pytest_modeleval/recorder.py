@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
+import json
 import keyword
 import logging
 import math
@@ -35,6 +36,7 @@ class Recorder:
     run_seed: int = 0
     calls: list[Call] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     stdout: list[str] = field(default_factory=list)
     stderr: list[str] = field(default_factory=list)
     log: list[logging.LogRecord] = field(default_factory=list)
@@ -135,6 +137,26 @@ def score(name: str, value: float) -> float:
         raise ModelevalError(f"score('confidence', {value!r:.60}): a confidence is from 0 to 1")
     recorder.scores[name] = number
     return number
+
+
+def record_value(name: str, value: Any) -> None:
+    """Keep something of the current sample for a metric over all of them (`CorpusMetric`): a plain
+    JSON value, such as the class that was predicted. A later value of the same name replaces it.
+
+    Raises ModelevalError outside a benchmark, and for what JSON does not have.
+    """
+    recorder = current.get()
+    if recorder is None:
+        raise ModelevalError(
+            f"record_value({name!r}, …) was called outside the body of a benchmark"
+        )
+    try:
+        plain = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelevalError(
+            f"record_value({name!r:.60}, {value!r:.60}): expected a plain JSON value ({error})"
+        ) from None
+    recorder.values[str(name)] = plain
 
 
 def is_metric_name(name: object) -> bool:

@@ -189,6 +189,9 @@ class Scoreboard:
                 if gate.kind == "regression":
                     self.judge(tally, gate)
         benchmarks = [tally.result() for tally in self.tallies]
+        for tally in self.tallies:
+            name = tally.plan.benchmark
+            self.notes += [f"{name}: {problem}" for problem in tally.corpus.problems]
         known = {**(self.files.known_models if self.files else {}), **self._identities}
         for benchmark in benchmarks:
             benchmark.model_identity = benchmark.model_identity or known.get(benchmark.model, {})

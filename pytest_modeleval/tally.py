@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from pytest_modeleval.corpus import Corpus
 from pytest_modeleval.gates import (
     Gate,
     Reference,
@@ -50,7 +51,8 @@ class Plan:
     (`gates.Reference`), unless the baseline is `updating`. With an
     `order_seed` the samples run in the random order that it makes, until the gates are decided;
     `family` is how many gates of the run share the chance of a false alarm. `selected` is how
-    many of the planned samples were asked for, `left_out` names the gates that were not. `refusal`
+    many of the planned samples were asked for, `left_out` names the gates that were not.
+    `corpus_metrics` are the fields of each `CorpusMetric`. `refusal`
     says why none can run; a benchmark whose dataset is not at hand has no samples, and is `skipped`
     where that was allowed. By `place` the plans of a run are ordered.
     """
@@ -72,6 +74,7 @@ class Plan:
     family: int = 1
     model_identity: dict[str, Any] = field(default_factory=dict)
     dataset_fingerprint: str | None = None
+    corpus_metrics: list[dict[str, Any]] = field(default_factory=list)
     refusal: str | None = None
     skipped: bool = False
     place: int = 0
@@ -113,6 +116,7 @@ class Tally:
         self.reference = Reference(**plan.reference) if plan.reference else None
         self.early = self._early_stop()
         self.counts = {"right": 0, "wrong": 0, "error": 0, "skipped": 0}
+        self.corpus = Corpus(plan.corpus_metrics)
         self.records: dict[str, GateRecord] = {}
         self.stopped: str | None = None
         self._errors: list[tuple[int, int, dict[str, Any]]] = []
@@ -157,6 +161,7 @@ class Tally:
         self.ended = time.time()
         for result in results:
             self.table.record(row, result.outcome, {**result.scores, **call_metrics(result.calls)})
+            self.corpus.add(row, result)
             self._add_spending(result.calls)
             self.performance.add(result.calls)
             if result.outcome == "error":
@@ -185,6 +190,8 @@ class Tally:
             record = not_judged(gate, "the gate was not selected")
         elif early is not None:
             record = early
+        elif gate.term.metric in self.corpus.names:
+            record = self.corpus.judge(gate, self.table)
         else:
             record = judge(gate, self.table, self.reference)
         left = self.plan.selected - self.done
@@ -240,7 +247,10 @@ class Tally:
         own = [name for name in names if name not in BUILT_IN_METRICS]
         measured = [name for name in CALL_METRICS if name in names]
         found = {}
-        for name in ["accuracy", *self._of_epochs(), *own, *measured]:
+        for name in ["accuracy", *self._of_epochs(), *own, *self.corpus.names, *measured]:
+            if name in self.corpus.names:
+                found.update(self.corpus.metric(name))
+                continue
             metric = summary(name, self.table.values(name), self.table.clusters)
             if metric is not None:
                 found[name] = metric

@@ -47,7 +47,7 @@ def judge(gate: Gate, table: Table, reference: Reference | None = None) -> GateR
     clusters = table.clusters and [table.clusters[row] for row in present]
     bounds = table.bounds(term.metric, rows)
     if not values:
-        why = _unknown_samples(bounds) if bounds.low else f"all {len(rows)} samples were skipped"
+        why = unknown_samples(bounds) if bounds.low else f"all {len(rows)} samples were skipped"
         return _record(gate, "undecided", f"no sample has {term.metric}: {why}")
     return _compared(gate, table, values, clusters, bounds)
 
@@ -60,18 +60,23 @@ def _calibrated(gate: Gate, table: Table, rows: Sequence[int]) -> GateRecord:
     bounds = table.bounds(CONFIDENCE, rows)
     found = calibration(table, rows)
     if found is None or bounds.low is not bounds.high:
-        record.reason = f"{_unknown_samples(bounds)}, and {gate.term} needs every value"
+        record.reason = f"{unknown_samples(bounds)}, and {gate.term} needs every value"
         return record
-    threshold = gate.threshold or 0.0
-    record.value = found.ece if gate.term.metric == "ece" else found.adaptive_ece
-    record.slack = _slack(gate.comparison, record.value, threshold)
     record.method = f"{BINS} bins of equal {'width' if gate.term.metric == 'ece' else 'mass'}"
-    if _holds(gate.comparison, record.value, threshold):
+    compare_value(record, gate, found.ece if gate.term.metric == "ece" else found.adaptive_ece)
+    return record
+
+
+def compare_value(record: GateRecord, gate: Gate, value: float) -> None:
+    """The verdict on one number that is known."""
+    threshold = gate.threshold or 0.0
+    record.value = value
+    record.slack = _slack(gate.comparison, value, threshold)
+    if _holds(gate.comparison, value, threshold):
         record.verdict = "passed"
     else:
         record.verdict = "failed"
-        record.reason = f"{gate.term} is {record.value:.6g}, not {gate.comparison} {threshold:g}"
-    return record
+        record.reason = f"{gate.term} is {value:.6g}, not {gate.comparison} {number(threshold)}"
 
 
 def not_judged(gate: Gate, reason: str) -> GateRecord:
@@ -100,12 +105,12 @@ def _compared(
     record.slack = _slack(gate.comparison, value, threshold)
     extremes = _extremes(term, table, value, bounds)
     if extremes is None:
-        record.reason = f"{_unknown_samples(bounds)}, and {term} needs every value"
+        record.reason = f"{unknown_samples(bounds)}, and {term} needs every value"
         return record
     at_lowest, at_highest = (_holds(gate.comparison, end, threshold) for end in extremes)
     if at_lowest != at_highest:
         record.reason = (
-            f"{_unknown_samples(bounds)}: {term} may be {_between(*extremes)}, "
+            f"{unknown_samples(bounds)}: {term} may be {_between(*extremes)}, "
             f"and {gate.comparison} {number(threshold)} is asked for"
         )
     elif at_lowest:
@@ -217,7 +222,8 @@ def _short(value: SliceValue) -> str:
     return literal(value if not isinstance(value, str) or len(value) <= 40 else value[:39] + "…")
 
 
-def _unknown_samples(bounds: Bounds) -> str:
+def unknown_samples(bounds: Bounds) -> str:
+    """How many samples lack a value, and why."""
     clauses = (
         (bounds.errored, "errored"),
         (bounds.not_run, "not run"),

@@ -86,6 +86,7 @@ DETAILS_SCHEMA = pa.schema(
         "metadata": TEXT,
         "outcome": TEXT,
         "scores": pa.map_(TEXT, NUMBER),
+        "values": TEXT,
         "error": TEXT,
         "explanation": TEXT,
         "seed": INTEGER,
@@ -102,6 +103,7 @@ def details_batch(results: Sequence[SampleResult]) -> pa.RecordBatch:
     columns = {
         "metadata": _texts([to_json(each.metadata) if each.metadata else "{}" for each in results]),
         "scores": _scores([each.scores for each in results]),
+        "values": _texts([to_json(each.values) if each.values else None for each in results]),
         "calls": _lists([each.calls for each in results], CALL, _calls),
     }
     arrays = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -115,4 +116,5 @@ def _row_groups(files: Sequence[Path]) -> Iterator[tuple[Path, int]]:
 
 def _result(row: dict[str, Any]) -> SampleResult:
     calls = [Call(messages=[], **each) for each in row["calls"]]
-    return SampleResult(**{**row, "scores": dict(row["scores"]), "calls": calls})
+    values = json.loads(row["values"]) if row["values"] else {}
+    return SampleResult(**{**row, "scores": dict(row["scores"]), "values": values, "calls": calls})

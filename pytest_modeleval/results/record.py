@@ -50,7 +50,8 @@ class SampleResult:
     """What became of one epoch of one sample: a row of the details file.
 
     `input` and `target` are text (JSON where they are not strings); `error` is one sentence,
-    `explanation` what a wrong sample's assertion says. `gpus` are those that the run gave to the
+    `explanation` what a wrong sample's assertion says. `values` are what the body recorded for
+    metrics over all samples. `gpus` are those that the run gave to the
     worker for itself, as CUDA_VISIBLE_DEVICES has them.
     """
 
@@ -63,6 +64,7 @@ class SampleResult:
     target: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     explanation: str | None = None
     seed: int = 0

@@ -39,6 +39,7 @@ def written(folder: Path, *results: SampleResult) -> list[dict[str, object]]:
 
 def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) -> None:
     result = make_result(
+        values={"predicted": ["ü", 1]},
         error="no reply",
         explanation="assert '18' == '17'",
         cluster="c1",
@@ -57,6 +58,7 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
         "metadata": '{"subject": "eggs"}',
         "outcome": "right",
         "scores": [("accuracy", 1.0)],
+        "values": '{"predicted": ["ü", 1]}',
         "error": "no reply",
         "explanation": "assert '18' == '17'",
         "seed": 0,
