@@ -49,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pytest_modeleval.leaderboard_report import report as standings
 
             print(standings(options.runs, options.by, options.out))
+        elif options.command == "schemas":
+            from pytest_modeleval.schemas import write_schemas
+
+            print("\n".join(map(str, write_schemas(options.folder))))
         else:
             from pytest_modeleval.doctor import report
 
@@ -178,6 +182,12 @@ def _parser() -> argparse.ArgumentParser:
         "--by", action="append", default=[], metavar="FIELD", help="also by this metadata field"
     )
     ranking.add_argument("--out", type=Path, metavar="FILE", help="write leaderboard.json there")
+    publishing = commands.add_parser(
+        "schemas",
+        help="write the JSON Schemas of packs, jobs, events and results",
+        description="Write the JSON Schema of every file that is read or written, as <name>.json.",
+    )
+    publishing.add_argument("folder", type=Path, metavar="DIR", help="a folder")
     commands.add_parser(
         "doctor",
         help="show what is installed and what is at hand",

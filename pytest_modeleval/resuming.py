@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modeleval.errors import UsageError
+from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.items import is_kept
 from pytest_modeleval.models.catalog import ModelSpec
 from pytest_modeleval.models.weights import checkpoint_files, gguf_files, revision
@@ -109,7 +110,9 @@ def find(root: Path, resume: str | None, out: Path | None, digest: str) -> Unfin
         return _named(root, resume, out)
     folders = [out] if out is not None else _latest_first(root)
     for path in folders:
-        state = read_state(path)
+        state = None
+        with suppress(ModelevalError):  # a newer version's
+            state = read_state(path, lambda notice: None)
         if state is not None and state.command_digest == digest:
             lock = FolderLock.take(path) if state.state != "complete" else None
             return Unfinished(path, state, named=False, lock=lock) if lock is not None else None

@@ -103,7 +103,7 @@ class Run:
 
     @cached_property
     def baselines(self) -> Baselines:
-        return Baselines(self.settings.baseline, self.config.rootpath)
+        return Baselines(self.settings.baseline, self.config.rootpath, self.warn)
 
     # ---------------------------------------------------------------- who and how
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.migration import Notice, print_notice, up_to_date
+from pytest_modeleval.results.baseline_schema import BASELINE, BASELINE_VERSION
 from pytest_modeleval.results.details import details_files
 from pytest_modeleval.results.record import RunResult
 from pytest_modeleval.results.results_json import to_json
 from pytest_modeleval.results.run_folder import write_atomically
 from pytest_modeleval.results.samples import AnsweredSample, read_samples
 
-BASELINE_VERSION = "1.0"
 FOLDER = Path("benchmarks", "baselines")
 """Where committed baselines lie, from the root of the project: a file for each model alias."""
 
@@ -27,6 +28,9 @@ UNANSWERED = ("error", "not_run", "deselected")
 """Samples of these kinds keep a benchmark out of a baseline."""
 
 FETCH_S = 30.0
+
+OLD_NAME = "baseline_version"
+"""What the first baselines call their schema_version."""
 
 
 @dataclass(slots=True)
@@ -63,9 +67,10 @@ class Baseline:
 class Baselines:
     """The baselines of a run's models, each read once."""
 
-    def __init__(self, source: str | None, root: Path) -> None:
+    def __init__(self, source: str | None, root: Path, notice: Notice = print_notice) -> None:
         self._source = source
         self._root = root
+        self._notice = notice
         self._read: dict[str, Baseline | None] = {}
 
     def of(self, model: str) -> Baseline | None:
@@ -75,7 +80,9 @@ class Baselines:
             source = self._source
             if source is None and (own := baseline_file(self._root, model)).is_file():
                 source = str(own.relative_to(self._root))
-            self._read[model] = read_baseline(source, self._root, model) if source else None
+            self._read[model] = (
+                read_baseline(source, self._root, model, self._notice) if source else None
+            )
         return self._read[model]
 
 
@@ -84,31 +91,33 @@ def baseline_file(root: Path, model: str) -> Path:
     return root / FOLDER / f"{model}.json"
 
 
-def read_baseline(source: str, root: Path, model: str) -> Baseline:
+def read_baseline(source: str, root: Path, model: str, notice: Notice = print_notice) -> Baseline:
     """The scores of `model` in a run or file; of the only model there where its name is another.
 
     Args:
         source: a run's folder or id, a file, an http(s) URL of one, or git:REF:PATH.
         root: what relative paths and run ids start from, and whose repository git looks in.
         model: the alias.
+        notice: is told of a file that an older version wrote.
 
     Raises:
-        ModelevalError: it is not there, cannot be read, or has several models and not this one.
+        ModelevalError: it is not there, cannot be read, is newer than what this version reads, or
+            has several models and not this one.
     """
     if source.startswith("git:"):
-        return _parse(_from_git(source, root), source, model)
+        return _parse(_from_git(source, root), source, notice)
     if source.startswith(("http://", "https://")):
-        return _parse(_from_url(source), source, model)
+        return _parse(_from_url(source), source, notice)
     path = _found(source, root)
     if path.is_dir() and not details_files(path) and (path / f"{model}.json").is_file():
         path = path / f"{model}.json"
     if path.is_dir():
-        return _from_run(path, source, model)
+        return _from_run(path, source, model, notice)
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ModelevalError(f"baseline {source}: cannot read it: {error.strerror}") from None
-    return _parse(text, source, model)
+    return _parse(text, source, notice)
 
 
 def update_baselines(folder: Path, root: Path, result: RunResult) -> list[str]:
@@ -155,7 +164,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
             '      "samples": {\n' + ",\n".join(lines) + "\n      }\n    }"
         )
     content = (
-        f'{{\n  "baseline_version": "{BASELINE_VERSION}",\n'
+        f'{{\n  "schema_version": "{BASELINE_VERSION}",\n'
         f'  "model": {to_json(baseline.model)},\n'
         '  "benchmarks": {\n' + ",\n".join(blocks) + "\n  }\n}\n"
     )
@@ -219,10 +228,10 @@ def _from_url(source: str) -> bytes:
         raise ModelevalError(f"baseline {source}: it cannot be fetched: {reason}") from None
 
 
-def _parse(content: bytes, source: str, model: str) -> Baseline:
+def _parse(content: bytes, source: str, notice: Notice) -> Baseline:
     try:
         values = json.loads(content, object_pairs_hook=_no_duplicates)
-        version = str(values["baseline_version"])
+        version = values["schema_version" if "schema_version" in values else OLD_NAME]
     except DuplicateKey as error:
         raise ModelevalError(f"baseline {source}: {error.args[0]!r} is in it twice") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -231,11 +240,7 @@ def _parse(content: bytes, source: str, model: str) -> Baseline:
             f"baseline {source} is not a baseline file ({why:.120}): write one with "
             "--baseline-update"
         ) from None
-    if version.partition(".")[0] != BASELINE_VERSION.partition(".")[0]:
-        raise ModelevalError(
-            f"baseline {source} has version {version:.20}, and this version of pytest-modeleval "
-            f"reads {BASELINE_VERSION}: use the version that wrote it, or --baseline-update"
-        )
+    values = up_to_date(BASELINE, version, values, f"baseline {source}", notice)
     try:
         benchmarks = {
             str(name): BaselineBenchmark(
@@ -275,8 +280,8 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _from_run(path: Path, source: str, model: str) -> Baseline:
-    run = read_samples(path)
+def _from_run(path: Path, source: str, model: str, notice: Notice = print_notice) -> Baseline:
+    run = read_samples(path, notice=notice)
     models = sorted({name for _, name in run})
     if model not in models:
         if len(models) > 1:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.migration import Notice, print_notice
 from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.run_folder import DETAILS, run_path, slug
 
@@ -204,12 +205,15 @@ def details_files(folder: Path, benchmark: str | None = None) -> list[Path]:
 
 
 def read_details(
-    folder: Path, benchmark: str | None = None, columns: Sequence[str] | None = None
+    folder: Path,
+    benchmark: str | None = None,
+    columns: Sequence[str] | None = None,
+    notice: Notice = print_notice,
 ) -> pa.Table:
     """The details of one benchmark, or of all, in a run's folder; `columns` are names, None is all.
 
-    Merged files are sorted by (model, id, epoch), parts come as they were written. Raises
-    ModelevalError where there are none, or one cannot be read.
+    Merged files are sorted by (model, id, epoch), parts come as they were written. `notice` is told
+    once where some were older. Raises ModelevalError where there are none, or one cannot be read.
     """
     from pytest_modeleval.results.details_parts import read, repeated
 
@@ -218,7 +222,11 @@ def read_details(
         of = "" if benchmark is None else f" of {benchmark}"
         raise ModelevalError(f"{folder} holds no details{of}: name the folder of a run")
     unmerged = any(path.parent.suffix == ".parts" for path in files)
-    return read(files, columns, repeated(files) if unmerged else {})
+    told: dict[str, None] = {}
+    table = read(files, columns, repeated(files) if unmerged else {}, told.setdefault)
+    if told:
+        notice(next(iter(told)))
+    return table
 
 
 def _characters(result: SampleResult) -> int:

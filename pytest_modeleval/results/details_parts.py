@@ -17,7 +17,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.results.details_schema import DETAILS_SCHEMA, details_batch
+from pytest_modeleval.migration import Notice, print_notice, up_to_date
+from pytest_modeleval.results.details_schema import (
+    DETAILS,
+    DETAILS_SCHEMA,
+    VERSION_KEY,
+    details_batch,
+)
 from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.run_folder import replacing, writing
 
@@ -117,21 +123,32 @@ def merge(parts: Sequence[Part], path: Path, *, again: bool = False) -> None:
 
 
 def read(
-    paths: Sequence[Path], columns: Sequence[str] | None = None, without: Repeated = NOTHING
+    paths: Sequence[Path],
+    columns: Sequence[str] | None = None,
+    without: Repeated = NOTHING,
+    notice: Notice = print_notice,
 ) -> pa.Table:
     """The rows of all files. Raises ModelevalError for one that cannot be read."""
-    return pa.concat_tables([_read(path, columns, without) for path in paths])
+    return pa.concat_tables([_read(path, columns, without, notice) for path in paths])
 
 
 def _read(
-    path: Path, columns: Sequence[str] | None = None, without: Repeated = NOTHING
+    path: Path,
+    columns: Sequence[str] | None = None,
+    without: Repeated = NOTHING,
+    notice: Notice = print_notice,
 ) -> pa.Table:
     try:
         # ParquetFile and not read_table: the latter brings pyarrow.dataset along.
         with parquet.ParquetFile(path) as file:
-            table = file.read(columns=columns, use_threads=False)
+            said = (file.schema_arrow.metadata or {}).get(VERSION_KEY, b"1.0").decode()
+            other = said.partition(".")[0] != DETAILS.version.partition(".")[0]
+            table = file.read(columns=None if other else columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ModelevalError(f"{path} cannot be read as a details file: {error}") from error
+    if other:
+        table = up_to_date(DETAILS, said, table, str(path), notice)
+        table = table if columns is None else table.select(columns)
     if gone := without.get(path):
         samples = _samples(_read(path, SAMPLE))
         table = table.filter(pa.array([sample not in gone for sample in samples]))

@@ -13,8 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from pytest_modeleval.migration import Format
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.results.results_json import to_json
+
+DETAILS = Format(
+    "details", "1.0", "update pytest-modeleval, or read it with the version that wrote it"
+)
+VERSION_KEY = b"schema_version"
+"""In the metadata of a file's schema. The first files have none, and are 1.0."""
 
 TEXT, INTEGER, NUMBER = pa.string(), pa.int64(), pa.float64()
 
@@ -94,7 +101,8 @@ DETAILS_SCHEMA = pa.schema(
         "worker": TEXT,
         "gpus": TEXT,
         "calls": pa.list_(CALL),
-    }
+    },
+    metadata={VERSION_KEY: DETAILS.version},
 )
 
 
@@ -212,3 +220,26 @@ def _texts(values: list[str | None]) -> pa.Array:
     except UnicodeEncodeError:
         encoded = (each and each.encode("utf-8", "backslashreplace") for each in values)
         return pa.array(encoded, TEXT)
+
+
+def row_schema() -> dict[str, Any]:
+    """The JSON Schema of a row, as `to_pylist` of its table gives it: a map is a list of pairs."""
+    return _json_schema(pa.struct(list(DETAILS_SCHEMA)), nullable=False)
+
+
+_JSON_TYPES = {TEXT: "string", INTEGER: "integer", NUMBER: "number", pa.bool_(): "boolean"}
+
+
+def _json_schema(kind: pa.DataType, *, nullable: bool = True) -> dict[str, Any]:
+    found: dict[str, Any]
+    if pa.types.is_struct(kind):
+        properties = {field.name: _json_schema(field.type) for field in kind}
+        found = {"type": "object", "properties": properties, "required": list(properties)}
+    elif pa.types.is_map(kind):
+        pair = [_json_schema(kind.key_type, nullable=False), _json_schema(kind.item_type)]
+        found = {"type": "array", "items": {"type": "array", "prefixItems": pair}}
+    elif pa.types.is_list(kind):
+        found = {"type": "array", "items": _json_schema(kind.value_type, nullable=False)}
+    else:
+        found = {"type": _JSON_TYPES[kind]}
+    return {**found, "type": [found["type"], "null"]} if nullable else found

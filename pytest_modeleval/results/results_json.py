@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.migration import Format, Notice, print_notice, up_to_date
 from pytest_modeleval.results.record import (
     SCHEMA_VERSION,
     BenchmarkResult,
@@ -24,6 +25,12 @@ from pytest_modeleval.results.run_folder import run_path, write_atomically
 
 Record = TypeVar("Record")
 
+RESULTS = Format(
+    "results.json",
+    SCHEMA_VERSION,
+    "update pytest-modeleval, or read it with the version that wrote it",
+)
+
 
 def write_results(path: Path, result: RunResult) -> None:
     """Write results.json, the whole file or none. Raises ModelevalError where that cannot be."""
@@ -31,18 +38,19 @@ def write_results(path: Path, result: RunResult) -> None:
     write_atomically(path, to_json(values, indent=2) + "\n")
 
 
-def read_results(path: Path) -> RunResult:
+def read_results(path: Path, notice: Notice = print_notice) -> RunResult:
     """Read results.json, or that of a run's folder.
 
-    Fields that a later minor version added are passed over. Raises ModelevalError for a file that
-    is not there, is not results.json, or is of another major version.
+    Fields that a later minor version added are passed over; `notice` is told of a file that was
+    older. Raises ModelevalError for a file that is not there, is not results.json, or is newer.
     """
     path = run_path(path)
     if path.is_dir():
         path = path / "results.json"
     try:
         values = json.loads(path.read_text("utf-8"))
-        return _run(values, path)
+        version = values["schema_version"]
+        return _run(up_to_date(RESULTS, version, values, str(path), notice))
     except OSError as error:
         raise ModelevalError(
             f"cannot read {path}: {(error.strerror or str(error)).lower()}: name the folder of a "
@@ -84,13 +92,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _run(values: dict[str, Any], path: Path) -> RunResult:
-    version = str(values["schema_version"])
-    if version.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
-        raise ModelevalError(
-            f"{path} has schema version {version}, and this version of pytest-modeleval reads "
-            f"{SCHEMA_VERSION}: use the version that wrote it"
-        )
+def _run(values: dict[str, Any]) -> RunResult:
     run = _record(RunResult, values)
     run.models = _spendings(values.get("models"))
     run.benchmarks = [_benchmark(each) for each in values["benchmarks"]]

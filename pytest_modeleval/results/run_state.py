@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_modeleval.migration import Format, Notice, print_notice, up_to_date
 from pytest_modeleval.results.results_json import to_json
 from pytest_modeleval.results.run_folder import RUN_STATE, write_atomically
 
 VERSION = "1.0"
+STATE = Format("run.json", VERSION, "update pytest-modeleval, or start anew with --resume no")
 
 
 @dataclass(slots=True)
@@ -58,12 +60,13 @@ def write_state(folder: Path, state: RunState) -> None:
     write_atomically(folder / RUN_STATE, to_json(asdict(state), indent=2) + "\n")
 
 
-def read_state(folder: Path) -> RunState | None:
-    """The state of the run in a folder; None where there is none that this version can read."""
+def read_state(folder: Path, notice: Notice = print_notice) -> RunState | None:
+    """The state of the run in a folder; None where there is none. `notice` is told of one that was
+    older. Raises ModelevalError for one that is newer."""
+    file = folder / RUN_STATE
     try:
-        values = json.loads((folder / RUN_STATE).read_text("utf-8"))
-        if values["schema_version"].partition(".")[0] != VERSION.partition(".")[0]:
-            return None
+        values = json.loads(file.read_text("utf-8"))
+        values = up_to_date(STATE, values["schema_version"], values, str(file), notice)
         known = {name: values[name] for name in RunState.__slots__ if name in values}
         undertakings = [undertaking(each) for each in known.pop("undertakings", ())]
         return RunState(**known, undertakings=undertakings)

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from pytest_modeleval.migration import Notice, print_notice
 from pytest_modeleval.results.details import read_details
 
 COLUMNS = ("benchmark", "model", "id", "epoch", "input", "target", "outcome", "scores", "cluster")
@@ -52,11 +53,13 @@ def digest(question: str, answer: str) -> str:
     return blake2b(text, digest_size=4).hexdigest()
 
 
-def read_samples(folder: Path, fields: Sequence[str] = ()) -> RunSamples:
+def read_samples(
+    folder: Path, fields: Sequence[str] = (), notice: Notice = print_notice
+) -> RunSamples:
     """The samples of a run's folder, with these fields of their metadata. Raises ModelevalError
-    where it has no details."""
+    where it has no details, or some that are newer; `notice` is told where they are older."""
     columns = [*COLUMNS, "metadata"] if fields else list(COLUMNS)
-    table = read_details(folder, columns=columns)
+    table = read_details(folder, columns=columns, notice=notice)
     found: RunSamples = {}
     for batch in table.to_batches(max_chunksize=BATCH):
         for row in batch.to_pylist():

@@ -99,7 +99,7 @@ def test_over_http(file: Path, tmp_path: Path) -> None:
         (lambda text: "{", "is not a baseline file"),
         (lambda text: "[1]", "is not a baseline file"),
         (lambda text: '{"results": 1}', "is not a baseline file"),
-        (lambda text: text.replace('"1.0"', '"2.0"'), "has version 2.0, and this version of"),
+        (lambda text: text.replace('"1.0"', '"2.0"'), "schema version 2.0, and this version"),
         (lambda text: text.replace('"a":', '"b":'), "'b' is in it twice"),
         (lambda text: text.replace("0.25", "NaN"), "is damaged"),
         (lambda text: text.replace("0.25", '"x"'), "is damaged"),
