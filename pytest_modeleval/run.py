@@ -18,14 +18,15 @@ from pytest_modeleval.asked import Asked
 from pytest_modeleval.background import BackgroundLoop
 from pytest_modeleval.body import Body
 from pytest_modeleval.capture import OutputRouting, log_formatter
-from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
+from pytest_modeleval.contributed import Contributions
+from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.errors import ModelevalError, StopRun
 from pytest_modeleval.group import Models, SampleGroup
 from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.lookahead import Lookahead, Upcoming, run_inline
 from pytest_modeleval.models.budget import Budget
-from pytest_modeleval.models.catalog import BACKENDS, BackendEntry, by_alias, in_process, parse_spec
+from pytest_modeleval.models.catalog import BackendEntry, by_alias, in_process, parse_spec
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool, check_prices
 from pytest_modeleval.models.response_cache import ResponseCache
@@ -51,6 +52,7 @@ class Run:
         self.config = config
         self.settings = settings
         self.asked = Asked(config)
+        self.contributed = Contributions(config)
         self.groups: list[SampleGroup] = []
         self.places = itertools.count()
         self.missing: list[Plan] = []
@@ -91,15 +93,11 @@ class Run:
 
     @cached_property
     def backends(self) -> Mapping[str, BackendEntry]:
-        found = dict(BACKENDS)
-        for more in self.config.hook.pytest_modeleval_backends():
-            found.update(more)
-        return found
+        return self.contributed.backends()
 
     @cached_property
     def registered_datasets(self) -> Sequence[RegisteredDataset]:
-        more = self.config.hook.pytest_modeleval_datasets()
-        return [*REGISTERED, *(dataset for each in more for dataset in each)]
+        return self.contributed.datasets()
 
     @cached_property
     def baselines(self) -> Baselines:

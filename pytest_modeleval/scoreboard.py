@@ -15,7 +15,13 @@ from pytest_modeleval.gates import Gate
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.results.baseline import update_baselines
 from pytest_modeleval.results.command import without_secrets
-from pytest_modeleval.results.record import BenchmarkResult, GateRecord, RunResult, Spending
+from pytest_modeleval.results.record import (
+    BenchmarkResult,
+    GateRecord,
+    PluginRecord,
+    RunResult,
+    Spending,
+)
 from pytest_modeleval.tally import Plan, SampleReport, Tally, sample_outcome, sentence
 
 if TYPE_CHECKING:
@@ -46,6 +52,7 @@ class Scoreboard:
         self.result: RunResult | None = None
         self.gpus: dict[str, str] = {}
         self.resources: dict[str, Any] | None = None
+        self.plugins: list[PluginRecord] = []
         self.notes: list[str] = []
         self.stopped: str | None = None
         self.enough: Callable[[str, str], None] = lambda benchmark, model: None
@@ -210,6 +217,7 @@ class Scoreboard:
             saved=total.saved,
             models=models,
             resources=self.resources,
+            plugins=self.plugins,
         )
         if self.files is not None:
             self._write(self.files, self.result)

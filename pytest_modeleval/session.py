@@ -126,6 +126,7 @@ class Session:
             self.run.stop()
             if monitor is not None:
                 self.scoreboard.resources = monitor.stop()
+                self.scoreboard.plugins = self.run.contributed.records()
                 try:
                     self._finish(session, complete=complete)
                 finally:

@@ -22,17 +22,18 @@ from pytest_modeleval.errors import DatasetError
 class RegisteredDataset:
     """A dataset with a name.
 
-    `files` says, by split, where its file may lie in a data folder, best first. `hub` is its id on
-    the hub and `config` its configuration there. `split` is evaluated, `train_split` gives few-shot
-    examples. `open` reads a file into records shaped like those of the hub. `to_sample` turns such
-    a record into a sample.
+    `files` says, by split, where its file may lie in a data folder, best first; an absolute path,
+    such as one in the package that registers it, stands for itself and comes last. `hub` is its id
+    on the hub, if it is there, and `config` its configuration. `split` is evaluated, `train_split`
+    gives few-shot examples. `open` reads a file into records shaped like those of the hub.
+    `to_sample` turns such a record into a sample.
     """
 
     name: str
-    hub: str
     split: str
     files: Mapping[str, Sequence[str]]
     to_sample: ToSample
+    hub: str | None = None
     config: str | None = None
     train_split: str | None = None
     open: Callable[[Path], Dataset] = open_file
@@ -44,7 +45,9 @@ class RegisteredDataset:
 
     def places(self, split: str, folders: Sequence[Path]) -> list[Path]:
         """Every file that may hold a split, in the order of looking."""
-        return [folder / file for folder in folders for file in self.files.get(split, ())]
+        files = [Path(file) for file in self.files.get(split, ())]
+        found = [folder / file for folder in folders for file in files if not file.is_absolute()]
+        return found + [file for file in files if file.is_absolute()]
 
 
 def _gsm8k_sample(record: Record) -> Sample:

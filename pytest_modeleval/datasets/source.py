@@ -138,6 +138,11 @@ def _local(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -
 
 
 def _from_hub(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -> Dataset:
+    if registered.hub is None:
+        places = ", ".join(map(str, registered.places(split, folders))) or f"file of {split!r}"
+        raise DatasetMissing(
+            f"dataset {registered.name} is not at hand: there is no {places}; it is not on the hub"
+        )
     try:
         dataset = open_hub(HubAddress(registered.hub, registered.config, split))
     except DatasetMissing as error:

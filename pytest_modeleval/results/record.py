@@ -211,6 +211,16 @@ class BenchmarkResult:
 
 
 @dataclass(slots=True)
+class PluginRecord:
+    """An installed distribution that took part in a run. `provides` names what it brings, by kind:
+    backends, datasets, scorers, packs, writers (of result files)."""
+
+    name: str
+    version: str
+    provides: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class RunResult:
     """A whole run: results.json is this, as it is.
 
@@ -221,7 +231,7 @@ class RunResult:
     `errors` are the first few, each {id, epoch, error}; `timing` has started, duration_s,
     samples_per_s, tokens_per_s. `usage`, `cost` and `saved` are of all calls, as in Spending;
     `models` tells them apart by the model that was asked, whatever its role. `resources` is what
-    the run took of its machine.
+    the run took of its machine, `plugins` the distributions of others that had a part in it.
     """
 
     run_id: str
@@ -236,4 +246,5 @@ class RunResult:
     models: dict[str, Spending] = field(default_factory=dict)
     gate_correction: str = "none"
     resources: dict[str, Any] | None = None
+    plugins: list[PluginRecord] = field(default_factory=list)
     schema_version: str = SCHEMA_VERSION

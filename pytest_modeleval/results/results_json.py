@@ -17,6 +17,7 @@ from pytest_modeleval.results.record import (
     Calibration,
     GateRecord,
     Metric,
+    PluginRecord,
     ReliabilityBin,
     RunResult,
     Spending,
@@ -95,6 +96,7 @@ def plain(value: Any) -> Any:
 def _run(values: dict[str, Any]) -> RunResult:
     run = _record(RunResult, values)
     run.models = _spendings(values.get("models"))
+    run.plugins = [_record(PluginRecord, each) for each in values.get("plugins", ())]
     run.benchmarks = [_benchmark(each) for each in values["benchmarks"]]
     return run
 

@@ -17,6 +17,7 @@ RECORDS = {
     "Run state": run_state.RunState,
     "Undertaking": run_state.Undertaking,
     "Run": record.RunResult,
+    "Plugin": record.PluginRecord,
     "Benchmark": record.BenchmarkResult,
     "Spending": record.Spending,
     "Metric": record.Metric,

@@ -1,0 +1,79 @@
+"""Loading the plugins that other installed distributions bring.
+
+They are found by the entry point group `modeleval.plugins`, and not by pytest's own: they are
+imported when a run needs them, so that a session without benchmarks pays nothing, and one that
+cannot be imported is told in a sentence.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import pytest
+from pluggy import PluginValidationError
+
+from pytest_modeleval.errors import UsageError
+
+GROUP = "modeleval.plugins"
+"""Entry points whose modules implement hooks of hookspecs.py."""
+
+
+def load_plugins(config: pytest.Config) -> dict[int, Any]:
+    """Import and register what is installed, unless it is switched off as pytest's own plugins are.
+
+    Returns the distribution of each plugin that came with one, by the plugin's `id`. Raises
+    UsageError for a plugin that cannot be used.
+    """
+    manager = config.pluginmanager
+    found: dict[int, Any] = {id(each): owner for each, owner in manager.list_plugin_distinfo()}
+    for point in entry_points(group=GROUP):
+        if (named := manager.get_plugin(point.module)) is not None:  # with -p my_package
+            found[id(named)] = point.dist
+        elif not (_autoload_is_off(config) or manager.is_blocked(point.name)):
+            plugin = _load(manager, point)
+            found[id(plugin)] = point.dist
+    return found
+
+
+def _autoload_is_off(config: pytest.Config) -> bool:
+    variable = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    return bool(variable or config.known_args_namespace.disable_plugin_autoload)
+
+
+def _load(manager: pytest.PytestPluginManager, point: EntryPoint) -> object:
+    owner = versioned(point.dist)
+    try:
+        plugin: object = point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit, or pytest.skip at the top of a module
+        raise UsageError(
+            f"the plugin {owner} cannot be imported: {raised(error)}: install what it lacks, "
+            f"uninstall it, or leave it out with -p no:{point.name}"
+        ) from error
+    try:
+        manager.register(plugin, f"{owner}: {point.name}")
+        manager.check_pending()
+    except PluginValidationError as error:
+        raise UsageError(
+            f"the plugin {owner} is not made for this version of pytest-modeleval: {error}"
+        ) from error
+    return plugin
+
+
+def versioned(distribution: Any) -> str:
+    """A distribution as a person names it."""
+    return f"{distribution.metadata['Name']} {distribution.version}"
+
+
+def raised(error: BaseException) -> str:
+    """What was raised, and the line that did."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return text  # which names its line
+    lines = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_file()]
+    return f"{text} ({lines[-1].filename}, line {lines[-1].lineno})" if lines else text
