@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text, failed = noise(options.arguments, options.runs, options.out)
             print(text)
             return 1 if failed else 0
+        elif options.command == "export":
+            from pytest_modeleval.integrations.lighteval_export import export_folder
+
+            print(export_folder(options.run))
         elif options.command == "leaderboard":
             from pytest_modeleval.leaderboard_report import report as standings
 
@@ -188,6 +192,16 @@ def _parser() -> argparse.ArgumentParser:
         description="Write the JSON Schema of every file that is read or written, as <name>.json.",
     )
     publishing.add_argument("folder", type=Path, metavar="DIR", help="a folder")
+    exporting = commands.add_parser(
+        "export",
+        help="write a run as another tool does",
+        description="Write a run that has ended as another tool does, as --modeleval-export does "
+        "at the end of a run.",
+    )
+    exporting.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    exporting.add_argument(
+        "--to", required=True, choices=["lighteval"], help="into the run's lighteval/"
+    )
     commands.add_parser(
         "doctor",
         help="show what is installed and what is at hand",

@@ -156,6 +156,7 @@ class SampleGroup:
             samples=len(self.rows),
             selected=self.selected,
             epochs=self.epochs,
+            few_shot=self.definition.few_shot.count if self.definition.few_shot else 0,
             gates=list(self.gate_texts),
             left_out=[gate.name for gate in self.gates if gate.name not in self.selected_gates],
             columns=columns,

@@ -64,6 +64,7 @@ class RunConfig:
     missing: str
     wrong: str
     junit_samples: str
+    export: str | None
     slices: tuple[str, ...]
     cache: str
     cache_file: Path
@@ -373,6 +374,11 @@ OPTIONS = (
         choices=("pass", "xfail", "fail"),
     ),
     Option(
+        "--modeleval-export",
+        "also write the run as another tool does: lighteval writes it into the run's lighteval/",
+        choices=("lighteval",),
+    ),
+    Option(
         "--slice",
         "field of the samples' metadata by which leaderboard.json breaks accuracy down; repeatable",
         metavar="FIELD",
@@ -463,6 +469,7 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         missing=said["missing"],
         wrong=said["wrong"],
         junit_samples=said["junit_samples"],
+        export=said["export"],
         slices=tuple(said["slice"]),
         cache=said["cache"],
         cache_file=_base("cache_file", command_line, root) / said["cache_file"],

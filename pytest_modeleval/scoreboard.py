@@ -92,6 +92,7 @@ class Scoreboard:
             wrong=self.settings.wrong,
             errors_pass=self.settings.max_errors is not None,
             slices=self.settings.slices,
+            export=self.settings.export,
         )
 
     def abandon(self, reason: str) -> None:

@@ -64,6 +64,7 @@ class Plan:
     samples: int
     selected: int
     epochs: int
+    few_shot: int = 0
     gates: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
@@ -235,6 +236,7 @@ class Tally:
             performance=self.performance.record(self.table, duration) if self.done else {},
             errors=[error for _, _, error in self._errors],
             model_identity=self.plan.model_identity,
+            few_shot=self.plan.few_shot,
             dataset_fingerprint=self.plan.dataset_fingerprint,
             refusal=self.plan.refusal,
             choose_by="letters" if self.chose_by_letters else None,

@@ -13,10 +13,10 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.migration import Notice, print_notice
@@ -26,7 +26,7 @@ from pytest_modeleval.results.run_folder import DETAILS, run_path, slug
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pytest_modeleval.results.details_parts import Part
+    from pytest_modeleval.results.details_parts import Part, Repeated
 
 PART_ROWS = 1_000
 PART_CHARACTERS = 8_000_000
@@ -215,18 +215,36 @@ def read_details(
     Merged files are sorted by (model, id, epoch), parts come as they were written. `notice` is told
     once where some were older. Raises ModelevalError where there are none, or one cannot be read.
     """
-    from pytest_modeleval.results.details_parts import read, repeated
+    from pytest_modeleval.results.details_parts import read
+
+    files, repeated = _found(folder, benchmark)
+    told: dict[str, None] = {}
+    table = read(files, columns, repeated, told.setdefault)
+    if told:
+        notice(next(iter(told)))
+    return table
+
+
+def details_rows(folder: Path, benchmark: str) -> Iterator[dict[str, Any]]:
+    """The rows of one benchmark in a run's folder, as they are read, so that memory does not grow
+    with them. The epochs of a sample come one after another. Raises ModelevalError, as
+    `read_details`."""
+    from pytest_modeleval.results.details_parts import batches
+
+    files, repeated = _found(folder, benchmark)
+    for table in batches(files, PART_ROWS, repeated):
+        yield from table.to_pylist()
+
+
+def _found(folder: Path, benchmark: str | None) -> tuple[list[Path], Repeated]:
+    from pytest_modeleval.results.details_parts import repeated
 
     files = details_files(folder, benchmark)
     if not files:
         of = "" if benchmark is None else f" of {benchmark}"
         raise ModelevalError(f"{folder} holds no details{of}: name the folder of a run")
     unmerged = any(path.parent.suffix == ".parts" for path in files)
-    told: dict[str, None] = {}
-    table = read(files, columns, repeated(files) if unmerged else {}, told.setdefault)
-    if told:
-        notice(next(iter(told)))
-    return table
+    return files, repeated(files) if unmerged else {}
 
 
 def _characters(result: SampleResult) -> int:

@@ -132,6 +132,30 @@ def read(
     return pa.concat_tables([_read(path, columns, without, notice) for path in paths])
 
 
+def batches(paths: Sequence[Path], rows: int, without: Repeated = NOTHING) -> Iterator[pa.Table]:
+    """The rows of all files, at most so many at a time. Raises ModelevalError, as `read`."""
+    told: set[str] = set()
+
+    def once(sentence: str) -> None:
+        if sentence not in told:
+            print_notice(sentence)
+        told.add(sentence)
+
+    for path in paths:
+        try:
+            with parquet.ParquetFile(path) as file:
+                said = _version(file)
+                for batch in file.iter_batches(rows, use_threads=False):
+                    table = pa.Table.from_batches([batch])
+                    table = up_to_date(DETAILS, said, table, str(path), once)
+                    if gone := without.get(path):
+                        kept = [sample not in gone for sample in _samples(table)]
+                        table = table.filter(pa.array(kept))
+                    yield table
+        except (pa.ArrowException, OSError) as error:
+            raise ModelevalError(f"{path} cannot be read as a details file: {error}") from error
+
+
 def _read(
     path: Path,
     columns: Sequence[str] | None = None,
@@ -141,7 +165,7 @@ def _read(
     try:
         # ParquetFile and not read_table: the latter brings pyarrow.dataset along.
         with parquet.ParquetFile(path) as file:
-            said = (file.schema_arrow.metadata or {}).get(VERSION_KEY, b"1.0").decode()
+            said = _version(file)
             other = said.partition(".")[0] != DETAILS.version.partition(".")[0]
             table = file.read(columns=None if other else columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
@@ -153,6 +177,11 @@ def _read(
         samples = _samples(_read(path, SAMPLE))
         table = table.filter(pa.array([sample not in gone for sample in samples]))
     return table
+
+
+def _version(file: parquet.ParquetFile) -> str:
+    said: bytes = (file.schema_arrow.metadata or {}).get(VERSION_KEY, b"1.0")
+    return said.decode()
 
 
 def _samples(table: pa.Table) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from pytest_modeleval.results.junit import JUnitWriter
 from pytest_modeleval.results.leaderboard import Leaderboard, leaderboard, write_leaderboard
 from pytest_modeleval.results.record import GateRecord, Outcome, RunResult, SampleResult
 from pytest_modeleval.results.results_json import write_results
-from pytest_modeleval.results.run_folder import RunFolder
+from pytest_modeleval.results.run_folder import EXPORT, MARKER, RunFolder
 from pytest_modeleval.results.run_state import RunState, write_state
 from pytest_modeleval.results.samples import read_samples
 from pytest_modeleval.results.summary import write_summary
@@ -36,7 +36,13 @@ class ResultFiles:
         wrong: Any,
         errors_pass: bool,
         slices: Sequence[str] = (),
+        export: str | None = None,
     ) -> None:
+        self._export = export
+        if export is not None or (folder.path / EXPORT / MARKER).is_file():
+            from pytest_modeleval.integrations.lighteval_export import remove_export
+
+            remove_export(folder.path)
         folder.begin()
         self.folder = folder.path
         self.run_id = folder.run_id
@@ -100,6 +106,8 @@ class ResultFiles:
             "summary.md": partial(self._write_summary, result),
             "junit.xml": partial(self._junit.close, result),
         }
+        if self._export is not None:
+            writers[EXPORT] = partial(self._write_export, result)
         for name, write in writers.items():
             try:
                 write()
@@ -135,6 +143,11 @@ class ResultFiles:
         samples = read_samples(self.folder, self._slices) if several or self._slices else None
         self._board = leaderboard([result], samples, self._slices)
         write_leaderboard(self.folder / "leaderboard.json", self._board)
+
+    def _write_export(self, result: RunResult) -> None:
+        from pytest_modeleval.integrations.lighteval_export import export
+
+        export(result, self.folder)
 
     def _write_summary(self, result: RunResult) -> None:
         write_summary(self.folder / "summary.md", result, self._board)

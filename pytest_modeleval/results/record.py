@@ -187,7 +187,8 @@ def _add(sums: dict[str, Any], more: Mapping[str, float]) -> None:
 @dataclass(slots=True)
 class BenchmarkResult:
     """One benchmark with one model: an entry of `benchmarks` in results.json. `refusal` says why
-    none of it ran: its dataset is not at hand, or the model cannot do what it asks. `choose_by` is
+    none of it ran: its dataset is not at hand, or the model cannot do what it asks. `few_shot` is
+    how many solved examples each sample was shown. `choose_by` is
     "letters" where model.choose took letters in place of log-likelihoods. `usage`, `cost` and
     `saved` are of all calls, as in Spending; `roles` tells them apart by role."""
 
@@ -204,6 +205,7 @@ class BenchmarkResult:
     performance: dict[str, Any] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
     model_identity: dict[str, Any] = field(default_factory=dict)
+    few_shot: int = 0
     dataset_fingerprint: str | None = None
     refusal: str | None = None
     choose_by: str | None = None

@@ -22,6 +22,8 @@ MARKER = ".run-id"
 
 ARTIFACTS = ("results.json", "leaderboard.json", "junit.xml", "summary.md")
 DETAILS = "details"
+EXPORT = "lighteval"
+"""The run as LightEval writes one, where that was asked for; it has a marker of its own."""
 RUN_STATE = "run.json"
 STATE = ("state.sqlite", "state.sqlite-wal", "state.sqlite-shm")
 """What the processes of a run share, as SQLite names its files."""

@@ -1,0 +1,70 @@
+"""What our benchmarks and models are called in LightEval's files.
+
+LightEval finds a task's details by the file's name, `details_<task>|<few-shot>_<date>.parquet`, and
+looks for it with a glob: so a name has one `|`, no slash, and nothing that a glob or fsspec reads
+otherwise. Neither may it have `details_`, which LightEval cuts out wherever it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from pytest_modeleval.results.run_folder import slug
+
+LONGEST = 120
+"""Characters of a task's name: a file's name has 255 bytes at most."""
+
+
+def task_keys(benchmarks: Mapping[str, int]) -> dict[str, str]:
+    """LightEval's name of each benchmark, all different.
+
+    `benchmarks/test_gsm8k.py::test_gsm8k` with 5 examples becomes `gsm8k|5`, its parameter set
+    `[law]` the subset `gsm8k:law|5`. Benchmarks that would share a name get their whole node id,
+    with dots: `benchmarks.test_gsm8k.test_gsm8k|5`. What is a LightEval task keeps its name.
+
+    Args:
+        benchmarks: how many examples each benchmark shows, by its name.
+    """
+    short = {name: task_key(name, few_shot) for name, few_shot in benchmarks.items()}
+    count = Counter(short.values())
+    return {
+        name: key if count[key] == 1 else f"{_clean(slug(name))}|{benchmarks[name]}"
+        for name, key in short.items()
+    }
+
+
+def task_key(benchmark: str, few_shot: int) -> str:
+    """LightEval's name of a benchmark, as `task_keys` has it, where no other would share it."""
+    base, _, params = benchmark.partition("[")
+    name, bar, shown = base.rpartition("::")[2].partition("|")
+    if bar and shown.isdecimal():
+        return f"{_clean(name)}|{shown}"
+    task = _clean(name.removeprefix("test_")) or "benchmark"
+    subset = _clean(params.removesuffix("]"))
+    return f"{task}:{subset}|{few_shot}" if subset else f"{task}|{few_shot}"
+
+
+def model_names(aliases: Iterable[str]) -> dict[str, str]:
+    """The name, which is also the folder, of each model: `openai:gpt-4o` becomes `openai/gpt-4o`,
+    a path its parts without `.` and `..`."""
+    found: dict[str, str] = {}
+    for alias in dict.fromkeys(aliases):
+        parts = [_clean(part) for part in re.split(r"[:/\\]", alias)]
+        name = "/".join(part for part in parts if part.strip(".")) or "model"
+        if name in found.values():
+            name = f"{name}-{sha256(alias.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+        found[alias] = name
+    return found
+
+
+def _clean(text: str) -> str:
+    """Letters, digits and `_.-:`; what is too long is cut and gets a digest."""
+    name = re.sub(r"[^A-Za-z0-9_.:-]+", "_", text).replace("details_", "details-")
+    name = re.sub(":+", ":", name).strip(":_")
+    if len(name) > LONGEST:
+        digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        return f"{name[:LONGEST]}-{digest}"
+    return name
