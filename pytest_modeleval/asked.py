@@ -26,7 +26,7 @@ class Asked:
 
     def named(self, template: pytest.Function) -> set[str] | None:
         """What stands in brackets for this function; None where it is wanted whole."""
-        path = template.path
+        path = next(node.path for node in template.listchain() if isinstance(node, pytest.File))
         names = template.nodeid.partition("[")[0].partition("::")[2]
         if any(path == whole or whole in path.parents for whole in self._whole):
             return None

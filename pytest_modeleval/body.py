@@ -81,7 +81,13 @@ class Body:
         and no time limit holds: that is how a debugger wants it."""
         group = self.group
         for epoch in range(group.epochs):
-            recorder = Recorder(group.name, group.samples.id(self.row), epoch, self.seed)
+            recorder = Recorder(
+                group.name,
+                group.samples.id(self.row),
+                epoch,
+                self.seed,
+                group.definition.sampling,
+            )
             self.recorders.append(recorder)
             current.set(recorder)
             if group.telemetry is None:

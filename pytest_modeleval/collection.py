@@ -192,7 +192,9 @@ def _named(run: Run, gates: Sequence[GateItem]) -> bool:
 def _samples(
     run: Run, template: pytest.Function, definition: Benchmark
 ) -> tuple[Samples, Sequence[int]]:
-    key = (id(definition), run.settings.max_samples, run.settings.sample_seed)
+    at_most = [each for each in (run.settings.max_samples, definition.max_samples) if each]
+    max_samples = min(at_most, default=None)
+    key = (id(definition), max_samples, run.settings.sample_seed)
     if key not in run.opened:
         samples = open_samples(
             definition.dataset,
@@ -202,7 +204,7 @@ def _samples(
             to_sample=definition.sample,
             few_shot=definition.few_shot,
         )
-        rows = select(samples, run.settings.max_samples, run.settings.sample_seed)
+        rows = select(samples, max_samples, run.settings.sample_seed)
         run.opened[key] = (samples, rows)
     return run.opened[key]
 

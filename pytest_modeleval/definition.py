@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from pytest_modeleval.corpus_metric import CorpusMetric
@@ -29,7 +29,9 @@ ATTRIBUTE = "__modeleval__"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Benchmark:
-    """What `@benchmark` was given; the fields are its arguments."""
+    """What `@benchmark` was given, the fields are its arguments; and what a pack adds to it: a
+    benchmark's own `max_samples`, and fields of the `sampling` of every request to the model under
+    test, whatever its body asks for."""
 
     dataset: str | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
     gates: tuple[str, ...] = ()
@@ -41,6 +43,8 @@ class Benchmark:
     metrics: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     corpus_metrics: tuple[CorpusMetric, ...] = ()
+    max_samples: int | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
 
 def benchmark(
@@ -84,7 +88,7 @@ def benchmark(
         raise UsageError(f"@benchmark(epochs={epochs}): a sample runs once or more")
     if timeout is not None and timeout <= 0:
         raise UsageError(f"@benchmark(timeout={timeout}): expected more than 0 seconds")
-    known = [field.name for field in fields(Capabilities)]
+    known = [each.name for each in fields(Capabilities)]
     for need in needs:
         if need not in known:
             raise UsageError(f"@benchmark(needs=[{need!r}]): expected some of {', '.join(known)}")

@@ -69,6 +69,8 @@ class RunConfig:
     cache: str
     cache_file: Path
     cache_size: int
+    packs: tuple[str, ...]
+    pack_path: tuple[Path, ...]
 
     def allowed_errors(self, planned: int) -> int | None:
         """How many of `planned` samples may fail with an error; None when none was allowed."""
@@ -82,7 +84,8 @@ class RunConfig:
 @dataclass(frozen=True, slots=True)
 class Option:
     """One setting: its flag, how its text is read, and what it is when nobody says. A switch takes
-    no value on the command line, and true or false elsewhere."""
+    no value on the command line, and true or false elsewhere. What is meant for one run alone is
+    not `in_table`."""
 
     flag: str
     help: str
@@ -92,6 +95,7 @@ class Option:
     repeatable: bool = False
     switch: bool = False
     choices: tuple[str, ...] | None = None
+    in_table: bool = True
     aliases: tuple[str, ...] = ()
 
     @property
@@ -390,6 +394,20 @@ OPTIONS = (
         default="all",
         choices=("all", "wrong", "none"),
     ),
+    Option(
+        "--pack",
+        "pack of benchmarks to run, by name and perhaps a version or a range: core, core==1.0.0, "
+        '"core>=1,<2"; repeatable',
+        metavar="NAME",
+        repeatable=True,
+        in_table=False,
+    ),
+    Option(
+        "--pack-path",
+        "folder where --pack looks, beside installed packages; repeatable (benchmarks)",
+        metavar="DIR",
+        repeatable=True,
+    ),
 )
 
 
@@ -474,6 +492,11 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         cache=said["cache"],
         cache_file=_base("cache_file", command_line, root) / said["cache_file"],
         cache_size=said["cache_size"],
+        packs=tuple(said["pack"]),
+        pack_path=tuple(
+            _base("pack_path", command_line, root) / folder
+            for folder in said["pack_path"] or ["benchmarks"]
+        ),
     )
 
 
@@ -516,6 +539,11 @@ def _check_names(table: Mapping[str, Any], file: Path) -> None:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"{file}: [tool.modeleval] has no setting {key!r}.{hint}")
+    for option in OPTIONS:
+        if option.key in table and not option.in_table:
+            raise UsageError(
+                f"{file}: [tool.modeleval] {option.key}: that is said for a run, with {option.flag}"
+            )
     for variable in os.environ:
         if variable.startswith("MODELEVAL_") and variable not in known.values():
             near = difflib.get_close_matches(variable, known.values(), n=1, cutoff=0.85)

@@ -18,6 +18,8 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.stash import DIST_CHOSEN, RUN, SETTINGS, WRONG
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_modeleval.models.model import Model
     from pytest_modeleval.run import Run
 
@@ -68,6 +70,10 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("modeleval_pack") or os.environ.get("MODELEVAL_PACK"):
+        from pytest_modeleval.packs import add_named
+
+        add_named(config)
     led = "modeleval_journal" in getattr(config, "workerinput", {})
     if led or config.getoption("modeleval_model") or _leads_workers(config):
         active(config)
@@ -93,6 +99,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize("sample", [None], ids=[pytest.HIDDEN_PARAM])
         if len(run.specs) > 1 and "modeleval_alias" in metafunc.fixturenames:
             metafunc.parametrize("modeleval_alias", list(run.specs), scope="session", indirect=True)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if not file_path.name.endswith(".pack.toml"):
+        return None
+    from pytest_modeleval.packs import PackModule, is_named
+
+    return PackModule.of_path(file_path, parent) if is_named(file_path, parent.config) else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -15,7 +15,7 @@ import logging
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
@@ -27,13 +27,15 @@ from pytest_modeleval.results.record import Call
 @dataclass(slots=True, eq=False)
 class Recorder:
     """The record of one epoch of one sample. Times are seconds; `started_at` is since 1970,
-    `deadline` is of the monotonic clock. A call that ended in `stopped` makes the sample one that
-    was not run, whatever the body made of it."""
+    `deadline` is of the monotonic clock. `sampling` is what the benchmark's pack says of every
+    request to the model under test. A call that ended in `stopped` makes the sample one that was
+    not run, whatever the body made of it."""
 
     benchmark: str
     sample_id: str
     epoch: int = 0
     run_seed: int = 0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)

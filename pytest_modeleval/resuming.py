@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -30,6 +30,7 @@ from pytest_modeleval.models.catalog import ModelSpec
 from pytest_modeleval.models.weights import checkpoint_files, gguf_files, revision
 from pytest_modeleval.models.weights import settings as told_engine
 from pytest_modeleval.options import RunConfig
+from pytest_modeleval.packs import PackModule
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.results.command import without_secrets
 from pytest_modeleval.results.folder_lock import FolderLock
@@ -279,11 +280,18 @@ def _undertaking(run: Run, group: SampleGroup) -> Undertaking:
     return Undertaking(
         benchmark=group.name,
         model=group.model,
-        source=sha256(group.template.path.read_bytes()).hexdigest(),
+        source=sha256(b"".join(_sources(group))).hexdigest(),
         dataset=group.samples.dataset.fingerprint,
         weights=_weights(run, spec),
         parameters=parameters,
     )
+
+
+def _sources(group: SampleGroup) -> Iterator[bytes]:
+    """The file that defines the benchmark, and the pack that it is a task of."""
+    for node in group.template.listchain():
+        if isinstance(node, pytest.File):
+            yield node.pack_file.text if isinstance(node, PackModule) else node.path.read_bytes()
 
 
 def _of_model(role: str, spec: ModelSpec) -> Mapping[str, str]:

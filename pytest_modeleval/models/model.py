@@ -203,6 +203,8 @@ class Model:
 
     def _begin(self, recorder: Recorder | None, asked: dict[str, Any]) -> tuple[int, Sampling]:
         number = recorder.begin_call() if recorder is not None else 0
+        if recorder is not None and self.role == "model":
+            asked = {**asked, **recorder.sampling}
         if self._said:
             asked = {**asked, **self._said}
         fields = checked(asked)

@@ -13,10 +13,18 @@ SCHEMA_VERSION = 1
 """Of the format of packs."""
 
 Aggregate = Literal["macro_mean", "weighted_mean"]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")]
-"""Letters, digits, and `_ . -` between them: a name becomes a part of node ids and file names."""
-Version = Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+([-+].+)?$")]
-"""A semantic version, such as 1.0.0."""
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$",
+        description="a name of letters, digits and `_ . -`",
+    ),
+]
+"""It becomes a part of node ids and of file names."""
+Version = Annotated[
+    str,
+    Meta(pattern=r"^\d+\.\d+\.\d+([-+].+)?$", description="a semantic version such as 1.0.0"),
+]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 

@@ -1,0 +1,213 @@
+"""From a pack to pytest's items: each task is a benchmark of the pack's file.
+
+A pack's file is a module to pytest whose functions are its tasks, so that all that works for
+benchmarks in Python works for it: fixtures, parameters, selection, xdist. A task that is a Python
+benchmark keeps its own module, with that one's fixtures, marks and path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from _pytest.nodeid import NodeId
+from _pytest.pathlib import absolutepath
+from _pytest.python import importtestmodule
+
+from pytest_modeleval.datasets.few_shot import FewShot
+from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
+from pytest_modeleval.errors import ModelevalError, UsageError
+from pytest_modeleval.options import load
+from pytest_modeleval.registry.document import no_such
+from pytest_modeleval.registry.finding import find_pack
+from pytest_modeleval.registry.pack import Task
+from pytest_modeleval.registry.reading import PackFile, read_pack, task_name
+
+TaskFunction = Callable[..., Any]
+"""A benchmark's function, with its definition."""
+
+
+def is_named(path: Path, config: pytest.Config) -> bool:
+    """Whether a pack's file was named: none is collected for lying in a folder."""
+    start = config.invocation_params.dir
+    return any(absolutepath(start / each.partition("::")[0]) == path for each in config.args)
+
+
+def add_named(config: pytest.Config) -> None:
+    """Make of each `--pack` the path of its file, in the place of the folders where pytest would
+    look for tests if no path was given. Raises pytest.UsageError for a pack that is not there."""
+    try:
+        settings = load(config.getoption, config.rootpath)
+        named = [str(find_pack(asked, settings.pack_path)) for asked in settings.packs]
+    except ModelevalError as error:
+        raise pytest.UsageError(str(error)) from None
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args, config.args_source = [], pytest.Config.ArgsSource.ARGS
+    config.args = list(dict.fromkeys([*config.args, *named]))
+
+
+class PackModule(pytest.Module):
+    """A pack's file, with its tasks as functions."""
+
+    def __init__(self, *, pack_file: PackFile | None = None, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._pack_file = pack_file
+        self._sources: dict[Path, SourceModule] = {}
+
+    @classmethod
+    def of_path(cls, path: Path, parent: pytest.Collector) -> PackModule:
+        """The node ids of a pack outside the project begin with its file's name."""
+        outside = not path.is_relative_to(parent.config.rootpath)
+        own: Any = {"nodeid": NodeId(path=path.name)} if outside else {}
+        module: PackModule = cls.from_parent(parent, path=path, **own)
+        return module
+
+    @property
+    def pack_file(self) -> PackFile:
+        if self._pack_file is None:
+            self._pack_file = read_pack(self.path, self.nodeid)
+        return self._pack_file
+
+    def _getobj(self) -> ModuleType:
+        return ModuleType(self.pack_file.pack.pack.name)
+
+    def funcnamefilter(self, name: str) -> bool:
+        return True
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        for number, task in enumerate(self.pack_file.pack.task):
+            try:
+                for collector, name, function in self._functions(task):
+                    yield from _items(collector, name, function)
+            except ModelevalError as error:
+                raise type(error)(f"{self.pack_file.place_of(number)}: {error}") from error
+
+    def _functions(self, task: Task) -> Iterator[tuple[pytest.Module, str, TaskFunction]]:
+        """The benchmarks that a task comes to, with the module that each belongs to."""
+        name = task_name(task)
+        assert name is not None  # which the reading has seen to
+        if task.benchmark is not None:
+            path, _, function = task.benchmark.partition("::")
+            source = self._source(path)
+            yield source, name, _with_overrides(source.function(function), task)
+        elif task.lighteval is not None:
+            raise UsageError("LightEval's tasks are not available")
+        else:
+            raise UsageError("tasks as data are not available")
+
+    def _source(self, reference: str) -> SourceModule:
+        path = Path(os.path.normpath(self.pack_file.folder / reference))
+        if path not in self._sources:
+            if not path.is_file():
+                raise UsageError(f'benchmark = "{reference}::…": there is no file {path}')
+            self._sources[path] = SourceModule.of_pack(self, path)
+        return self._sources[path]
+
+
+class SourceModule(pytest.Module):
+    """The module of Python benchmarks that are tasks: with its own path and fixtures, and the
+    node id of the pack."""
+
+    @classmethod
+    def of_pack(cls, pack: PackModule, path: Path) -> SourceModule:
+        module: SourceModule = cls.from_parent(pack, path=path, nodeid=pack.id)
+        module._load_fixtures(pack)
+        return module
+
+    def _load_fixtures(self, pack: PackModule) -> None:
+        manager: Any = self.config.pluginmanager
+        namespaces = self.config.getini("consider_namespace_packages")
+        manager._loadconftestmodules(
+            self.path,
+            importmode=self.config.getoption("importmode"),
+            rootpath=self.config.rootpath,
+            consider_namespace_packages=namespaces,
+        )
+        fixtures = self.session._fixturemanager
+        above_pack = {node.path for node in pack.listchain()} | {self.config.rootpath}
+        for conftest in manager._getconftestmodules(self.path):
+            if Path(conftest.__file__).parent not in above_pack:
+                fixtures.parsefactories(holder=conftest, node=self)
+        self._register_setup_module_fixture()
+        self._register_setup_function_fixture()
+        fixtures.parsefactories(holder=self.obj.of, node=self)
+
+    def _getobj(self) -> TaskNames:
+        pytest.register_assert_rewrite(self.path.stem)
+        return TaskNames(importtestmodule(self.path, self.config))
+
+    def funcnamefilter(self, name: str) -> bool:
+        return True
+
+    def function(self, name: str) -> TaskFunction:
+        """The benchmark of that name. Raises UsageError where there is none."""
+        known: dict[str, TaskFunction] = {
+            each: found for each, found in vars(self.obj.of).items() if definition_of(found)
+        }
+        if name not in known:
+            what = no_such("benchmark", name, sorted(known)) if known else "no benchmark in it"
+            raise UsageError(f"{self.path.name} has {what}")
+        return known[name]
+
+
+class TaskNames(ModuleType):
+    """A module in which functions have the names of tasks, too; all else it has of the module that
+    it stands for."""
+
+    def __init__(self, of: ModuleType) -> None:
+        super().__init__(of.__name__)
+        self.__dict__["of"] = of
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["of"], name)
+
+
+def _items(
+    collector: pytest.Module, name: str, function: TaskFunction
+) -> Iterable[pytest.Item | pytest.Collector]:
+    """As pytest makes them of a function in a module."""
+    collector.obj.__dict__[name] = function
+    made = collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=function)
+    return made if isinstance(made, list) else [made]
+
+
+def _with_overrides(function: TaskFunction, task: Task) -> TaskFunction:
+    """A copy of a benchmark's function, with the definition that the task makes of its own."""
+    assert isinstance(function, FunctionType)
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__dict__.update(function.__dict__)
+    definition = definition_of(function)
+    assert definition is not None
+    setattr(copy, ATTRIBUTE, overridden(definition, task))
+    return copy
+
+
+def overridden(definition: Benchmark, task: Task) -> Benchmark:
+    """A benchmark's definition with what a task says otherwise."""
+    own: dict[str, Any] = {}
+    if task.few_shot is not None:
+        shown = definition.few_shot or FewShot(0)
+        own["few_shot"] = replace(shown, count=task.few_shot) if task.few_shot else None
+    if task.epochs is not None:
+        own["epochs"] = task.epochs
+    if task.timeout is not None:
+        own["timeout"] = task.timeout
+    if task.max_samples is not None:
+        own["max_samples"] = task.max_samples
+    if task.sampling:
+        own["sampling"] = {**definition.sampling, **task.sampling}
+    if isinstance(task.gates, tuple):
+        own["gates"] = task.gates
+    return replace(definition, **own)
