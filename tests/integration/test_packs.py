@@ -7,7 +7,7 @@ import json
 import pytest
 from pyarrow.parquet import read_table
 
-from conftest import Project
+from tests.integration.conftest import Project
 
 SUMS = """
 import pytest
@@ -80,7 +80,7 @@ def collected(result: pytest.RunResult) -> list[str]:
 def test_one_sample_of_a_task_has_a_node_id(packed: Project) -> None:
     result = packed.run("benchmarks/core.pack.toml::few[s1]")
     result.assert_outcomes(passed=1)
-    (details,) = packed.path.glob(".modeleval/runs/*/details/*few*.parquet")
+    (details,) = packed.path.glob(".modeleval/runs/latest/details/*few*.parquet")
     calls = [call for row in read_table(details)["calls"].to_pylist() for call in row]
     assert [json.loads(call["sampling"])["max_tokens"] for call in calls] == [7, 7]
 
