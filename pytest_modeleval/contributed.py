@@ -13,11 +13,10 @@ from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.installed_plugins import load_plugins, raised, versioned
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry
+from pytest_modeleval.registry.finding import GROUP as PACKS
 from pytest_modeleval.results.record import PluginRecord
 
 OURSELVES = "pytest-modeleval"
-PACKS = "modeleval.packs"
-"""Entry points by which packs in installed packages are found."""
 _WRITER = "pytest_modeleval_finished"
 
 

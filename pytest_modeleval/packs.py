@@ -26,6 +26,7 @@ from pytest_modeleval.options import load
 from pytest_modeleval.registry.document import no_such
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
+from pytest_modeleval.registry.plugins import check_plugins
 from pytest_modeleval.registry.reading import PackFile, read_pack, task_name
 
 TaskFunction = Callable[..., Any]
@@ -80,6 +81,7 @@ class PackModule(pytest.Module):
         return True
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        check_plugins(self.pack_file.pack.plugin, self.pack_file.place)
         for number, task in enumerate(self.pack_file.pack.task):
             try:
                 for collector, name, function in self._functions(task):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modeleval.errors import UsageError
+from pytest_modeleval.migration import Format, up_to_date
 from pytest_modeleval.models.sampling import checked as checked_sampling
 from pytest_modeleval.registry import document
 from pytest_modeleval.registry.pack import SCHEMA_VERSION, Pack, Task
@@ -22,6 +23,7 @@ else:
     import tomli as tomllib
 
 ENDING = ".pack.toml"
+FORMAT = Format("packs", str(SCHEMA_VERSION), "install a newer pytest-modeleval")
 KINDS = ("benchmark", "lighteval", "dataset")
 """The fields of a task of which exactly one says what it is."""
 _OF_DATA = ("prompt", "system", "ask", "target", "choices", "id", "cluster", "extract", "scorers")
@@ -88,12 +90,7 @@ def parse_pack(text: bytes, place: str) -> Pack:
         found = tomllib.loads(text.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{place}: not valid TOML: {error}") from None
-    version = found.get("schema_version", SCHEMA_VERSION)
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise UsageError(
-            f"{place}: schema_version {version} is newer than what this version reads "
-            f"({SCHEMA_VERSION}): install a newer pytest-modeleval"
-        )
+    found = up_to_date(FORMAT, found.get("schema_version", SCHEMA_VERSION), found, place)
 
     def named(path: document.Path) -> str:
         if len(path) >= 2 and path[0] == "task" and isinstance(path[1], int):

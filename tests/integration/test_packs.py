@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from pyarrow.parquet import read_table
 
@@ -82,7 +80,7 @@ def test_one_sample_of_a_task_has_a_node_id(packed: Project) -> None:
     result.assert_outcomes(passed=1)
     (details,) = packed.path.glob(".modeleval/runs/latest/details/*few*.parquet")
     calls = [call for row in read_table(details)["calls"].to_pylist() for call in row]
-    assert [json.loads(call["sampling"])["max_tokens"] for call in calls] == [7, 7]
+    assert [call["sampling"]["max_tokens"] for call in calls] == [7, 7]
 
 
 def test_a_pack_is_collected_only_when_it_is_named(packed: Project) -> None:
