@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_modeleval import doctor
+from pytest_modeleval.errors import UsageError
+from pytest_modeleval.starters import write_plugin
 
 Command = Callable[..., pytest.RunResult]
 
@@ -65,6 +67,35 @@ class TestInit:
         assert told.ret == 2
         (line,) = told.errlines
         assert "cannot be written" in line
+
+    def test_a_plugin(self, modeleval: Command, pytester: pytest.Pytester) -> None:
+        told = modeleval("init", "--plugin", "Acme-evals", "my plugins/acme")
+        assert told.ret == 0
+        told.stdout.fnmatch_lines(
+            [
+                "Written: my plugins/acme/acme_evals/__init__.py*",
+                "  pip install -e 'my plugins/acme'",
+            ]
+        )
+        folder = pytester.path / "my plugins/acme"
+        written = sorted(str(each.relative_to(folder)) for each in folder.rglob("*.*"))
+        assert written == [
+            "README.md",
+            "acme_evals/__init__.py",
+            "acme_evals/questions.jsonl",
+            "pyproject.toml",
+            "tests/test_acme_evals.py",
+        ]
+        assert "$" not in "".join(each.read_text("utf-8") for each in folder.rglob("*.*"))
+        again = modeleval("init", "--plugin", "Acme-evals", "my plugins/acme")
+        assert again.ret == 2
+        again.stderr.fnmatch_lines(["modeleval init: *pyproject.toml is there already*"])
+
+    @pytest.mark.parametrize("name", ["", "../acme", "acme evals", "acme-", "a.b", "class", "json"])
+    def test_what_is_no_name_of_a_plugin(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="--plugin"):
+            write_plugin(name, tmp_path)
+        assert not list(tmp_path.iterdir())
 
 
 class TestDoctor:
