@@ -60,6 +60,7 @@ class RunConfig:
     dry_run: bool
     data: tuple[Path, ...]
     out: Path | None
+    events: str | None
     resume: str | None
     missing: str
     wrong: str
@@ -339,6 +340,12 @@ OPTIONS = (
         "DIR",
     ),
     Option(
+        "--events",
+        "file for status events as JSON lines, or - for standard output (what pytest says then "
+        "goes to standard error)",
+        metavar="FILE",
+    ),
+    Option(
         "--modeleval-cache",
         "response cache: use it (on), do without (off), write nothing (read), or ask everything "
         "again and keep that (refresh) (on)",
@@ -483,6 +490,7 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         dry_run=said["dry_run"],
         data=tuple(_base("data", command_line, root) / folder for folder in said["data"]),
         out=said["out"],
+        events=_events_file(said["events"], _base("events", command_line, root)),
         resume=said["resume"],
         missing=said["missing"],
         wrong=said["wrong"],
@@ -506,6 +514,10 @@ def _base(key: str, command_line: Callable[[str], Any], root: Path) -> Path:
         f"MODELEVAL_{key.upper()}"
     )
     return Path.cwd() if typed else root
+
+
+def _events_file(said: str | None, base: Path) -> str | None:
+    return said if said in (None, "-") else str(base / str(said))
 
 
 def _table(file: Path) -> dict[str, Any]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_modeleval.models.model import Model
+    from pytest_modeleval.options import RunConfig
     from pytest_modeleval.run import Run
+    from pytest_modeleval.session import Session
+    from pytest_modeleval.status_events import StatusEvents
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +37,17 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_modeleval import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Before pytest captures output."""
+    said = early_config.known_args_namespace.modeleval_events
+    if "-" in (said, os.environ.get("MODELEVAL_EVENTS") if said is None else None):
+        from pytest_modeleval.status_events import set_stdout_apart
+
+        set_stdout_apart(early_config)
+    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -190,10 +204,14 @@ def active(config: pytest.Config) -> Run:
         try:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)
             config.stash[RUN] = Run(config, settings)
+            session = Session(config)
+            events = _events(config, settings, session)
         except ModelevalError as error:
             config.stash[WRONG] = str(error)
             raise pytest.UsageError(str(error)) from None
-        config.pluginmanager.register(Session(config), "modeleval-session")
+        config.pluginmanager.register(session, "modeleval-session")
+        if events is not None:
+            config.pluginmanager.register(events, "modeleval-events")
         if settings.dry_run:
             from pytest_modeleval.dry_run import DryRun
 
@@ -203,3 +221,13 @@ def active(config: pytest.Config) -> Run:
 
             config.pluginmanager.register(Worker(config), "modeleval-worker")
     return config.stash[RUN]
+
+
+def _events(config: pytest.Config, settings: RunConfig, session: Session) -> StatusEvents | None:
+    """Of a run, in the process that reports. Raises UsageError where they cannot be written."""
+    runs = not (settings.dry_run or config.option.collectonly)
+    if settings.events is None or hasattr(config, "workerinput") or not runs:
+        return None
+    from pytest_modeleval.status_events import StatusEvents
+
+    return StatusEvents(config, session, settings.events)

@@ -68,8 +68,7 @@ class Run:
         self._halted: str | None = None
         self._models_told = 0
         self.began = time.monotonic()
-        self.idle: Callable[[], None] = lambda: None
-        """Called now and then while the main thread waits for a body."""
+        self.idlers: list[Callable[[], None]] = []
         self.run_id = ""
         """The same in all processes of the run. It and `state` are there once samples are."""
         self.state: SharedState
@@ -242,11 +241,16 @@ class Run:
             self.pool.limiters,
             seed=self.settings.seed,
             warn=self.warn,
-            idle=lambda: self.idle(),
+            idle=self.idle,
             expendable=self._expendable,
         )
         if self._halted is not None:  # while the models were loaded
             self.lookahead.halt(self._halted)
+
+    def idle(self) -> None:
+        """Called now and then while the main thread waits for a body."""
+        for each in self.idlers:
+            each()
 
     @property
     def halted(self) -> str | None:

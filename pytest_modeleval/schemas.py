@@ -12,6 +12,7 @@ import msgspec
 from pytest_modeleval.registry.pack import Pack
 from pytest_modeleval.results.baseline_schema import BaselineFile
 from pytest_modeleval.results.details_schema import row_schema
+from pytest_modeleval.results.events import Event
 from pytest_modeleval.results.leaderboard import Leaderboard
 from pytest_modeleval.results.record import RunResult
 from pytest_modeleval.results.run_folder import write_atomically, writing
@@ -20,6 +21,7 @@ from pytest_modeleval.results.run_state import RunState
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TYPES: dict[str, Any] = {
     "baseline": BaselineFile,
+    "event": Event,
     "leaderboard": Leaderboard,
     "pack": Pack,
     "results": RunResult,

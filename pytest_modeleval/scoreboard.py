@@ -27,6 +27,7 @@ from pytest_modeleval.tally import Plan, SampleReport, Tally, sample_outcome, se
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_modeleval.results.events import Phase
     from pytest_modeleval.results.files import ResultFiles
     from pytest_modeleval.results.run_folder import RunFolder
     from pytest_modeleval.results.run_state import RunState
@@ -43,7 +44,8 @@ class Arrived(NamedTuple):
 
 class Scoreboard:
     """All tallies of a run, and its files. The folder is made with the first sample. `enough` is
-    told of a benchmark and model whose gates are decided before the last sample."""
+    told of a benchmark and model whose gates are decided before the last sample, `reach` of the
+    phase that the run has come to."""
 
     def __init__(self, settings: RunConfig, root: Path) -> None:
         self.settings = settings
@@ -55,6 +57,7 @@ class Scoreboard:
         self.plugins: list[PluginRecord] = []
         self.notes: list[str] = []
         self.stopped: str | None = None
+        self.reach: Callable[[Phase], None] = lambda phase: None
         self.enough: Callable[[str, str], None] = lambda benchmark, model: None
         self._expected = (0, 0)
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -94,6 +97,7 @@ class Scoreboard:
             slices=self.settings.slices,
             export=self.settings.export,
         )
+        self.reach("running_evaluation")
 
     def abandon(self, reason: str) -> None:
         """The run was refused before any sample ran."""
@@ -221,6 +225,7 @@ class Scoreboard:
             plugins=self.plugins,
         )
         if self.files is not None:
+            self.reach("persisting_artifacts")
             self._write(self.files, self.result)
             if self.settings.baseline_update:
                 self.notes += update_baselines(self.files.folder, self.root, self.result)

@@ -95,7 +95,8 @@ class Session:
         monitor = None if self.is_worker else HardwareMonitor()
         try:
             self._start(session)
-        except BaseException:
+        except BaseException as error:
+            self.reason = str(error) or None
             self.run.stop()
             if monitor is not None:
                 monitor.stop()
@@ -164,7 +165,7 @@ class Session:
         if terminal is not None and not self.is_worker and not self.run.protocol.inline:
             status = self.controller.status if self.controller is not None else self.run.status
             self.progress = Progress(terminal, self.scoreboard, status)
-            self.run.idle = self.progress.update
+            self.run.idlers.append(self.progress.update)
 
     def _begin(self, session: pytest.Session) -> None:
         """Settle which run this is, load the model of the first sample that is to run, and open
@@ -203,6 +204,7 @@ class Session:
             verdicts.publish_left(session, left)
         if not list(self.scoreboard.tallies):
             return
+        self.scoreboard.reach("post_processing")
         if self.controller is not None and complete:
             verdicts.publish(session, self.scoreboard)
         verdicts.publish_stopped(session, self.scoreboard)
@@ -210,6 +212,7 @@ class Session:
         try:
             result = self.scoreboard.finish(complete=complete, reason=self.reason)
         except ModelevalError as error:
+            self.reason = self.reason or str(error)
             if not self.unwritten:  # then that has ended the run, and is told
                 verdicts.publish_unwritten(session, shown(str(error)))
             return

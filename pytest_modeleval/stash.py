@@ -16,5 +16,7 @@ RUN: pytest.StashKey[Run] = pytest.StashKey()
 WRONG: pytest.StashKey[str] = pytest.StashKey()
 """The sentence about settings that cannot be meant."""
 SCOREBOARD: pytest.StashKey[Scoreboard] = pytest.StashKey()
+STDOUT: pytest.StashKey[int] = pytest.StashKey()
+"""A descriptor of standard output, where events have it to themselves."""
 DIST_CHOSEN: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the user has chosen one of xdist's schedulers with --dist, or runs without xdist."""
