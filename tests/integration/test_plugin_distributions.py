@@ -96,7 +96,7 @@ async def test_acme(sample, model):
 """
     )
     told = environment.run(
-        *["pytest", "-p", "no:randomly", "--model=roman:clock"],
+        *["pytest", "-p", "no:randomly", "--model=roman:clock", "--rootdir=."],
         *["roman/tests", "acme/tests", "test_both.py"],
     )
     assert "14 passed, 15 wrong" in told
