@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from pytest_modeleval import scorers
 from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.installed_plugins import load_plugins, raised, versioned
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry
-from pytest_modeleval.registry.finding import GROUP as PACKS
+from pytest_modeleval.registry.finding import installed_packs
+from pytest_modeleval.registry.plugins import check_plugins
+from pytest_modeleval.registry.reading import PackFile
 from pytest_modeleval.results.record import PluginRecord
 
 OURSELVES = "pytest-modeleval"
@@ -85,9 +88,26 @@ class Contributions:
         """Raises UsageError for a plugin that cannot be used, and for a name brought twice."""
         self._hooks = config.pluginmanager.hook
         self._given: dict[Callable[[], Any], list[tuple[str, Any]]] = {}
-        self._distributions = load_plugins(config)
+        self._distributions, self._left_out = load_plugins(config)
+        self._required: dict[str, PluginRecord] = {}
         for kind in _KINDS:
             self._merged(kind, self._installed(kind.hook))
+
+    def require(self, pack: PackFile) -> None:
+        """Hold what a pack asks for against what is installed; from then on it is recorded.
+
+        Raises UsageError for a plugin that is not installed, does not fit, or is switched off.
+        """
+        for record in check_plugins(pack.pack.plugin, pack.place):
+            for point in self._left_out:
+                if point.dist is not None and point.dist.metadata["Name"] == record.name:
+                    raise UsageError(
+                        f"{pack.place} needs the plugin {record.name}, which is installed but left "
+                        f"out, by -p no:{point.name} or PYTEST_DISABLE_PLUGIN_AUTOLOAD: name its "
+                        f"module, -p {point.module}"
+                    )
+            if canonicalize_name(record.name) != OURSELVES:
+                self._required[record.name] = record
 
     def backends(self) -> Mapping[str, BackendEntry]:
         """Those that there are, by name."""
@@ -103,17 +123,16 @@ class Contributions:
 
     def records(self) -> list[PluginRecord]:
         """The installed distributions that brought something to the run, by name."""
-        found: dict[str, PluginRecord] = {}
+        found = {name: replace(record, provides={}) for name, record in self._required.items()}
         for kind in _KINDS:
             for owner in self._installed(kind.hook):
                 names = [name for name, _ in self._names(owner, kind)]
                 owner.record(found).provides.setdefault(f"{kind.noun}s", []).extend(names)
         for owner in self._installed(_WRITER):
             owner.record(found).provides.setdefault("writers", []).append(owner.module)
-        for point in entry_points(group=PACKS):
-            record = found.get(point.dist.metadata["Name"]) if point.dist else None
-            if record is not None:
-                record.provides.setdefault("packs", []).append(point.name)
+        for record in found.values():
+            if packs := installed_packs(record.name):
+                record.provides["packs"] = packs
         return [found[name] for name in sorted(found)]
 
     def _merged(self, kind: Kind, owners: Iterable[Owner]) -> dict[str, Any]:

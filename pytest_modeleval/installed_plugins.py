@@ -11,7 +11,7 @@ import os
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pluggy import PluginValidationError
@@ -22,21 +22,31 @@ GROUP = "modeleval.plugins"
 """Entry points whose modules implement hooks of hookspecs.py."""
 
 
-def load_plugins(config: pytest.Config) -> dict[int, Any]:
+class Loaded(NamedTuple):
+    """The distribution of each plugin that came with one, by the plugin's `id`, and what was not
+    loaded because it is switched off."""
+
+    distributions: dict[int, Any]
+    left_out: list[EntryPoint]
+
+
+def load_plugins(config: pytest.Config) -> Loaded:
     """Import and register what is installed, unless it is switched off as pytest's own plugins are.
 
-    Returns the distribution of each plugin that came with one, by the plugin's `id`. Raises
-    UsageError for a plugin that cannot be used.
+    Raises UsageError for a plugin that cannot be used.
     """
     manager = config.pluginmanager
     found: dict[int, Any] = {id(each): owner for each, owner in manager.list_plugin_distinfo()}
+    left_out = []
     for point in entry_points(group=GROUP):
         if (named := manager.get_plugin(point.module)) is not None:  # with -p my_package
             found[id(named)] = point.dist
-        elif not (_autoload_is_off(config) or manager.is_blocked(point.name)):
+        elif _autoload_is_off(config) or manager.is_blocked(point.name):
+            left_out.append(point)
+        else:
             plugin = _load(manager, point)
             found[id(plugin)] = point.dist
-    return found
+    return Loaded(found, left_out)
 
 
 def _autoload_is_off(config: pytest.Config) -> bool:

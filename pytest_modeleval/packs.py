@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -26,8 +27,7 @@ from pytest_modeleval.options import load
 from pytest_modeleval.registry.document import no_such
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
-from pytest_modeleval.registry.plugins import check_plugins
-from pytest_modeleval.registry.reading import PackFile, read_pack, task_name
+from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
 
 TaskFunction = Callable[..., Any]
 """A benchmark's function, with its definition."""
@@ -50,6 +50,17 @@ def add_named(config: pytest.Config) -> None:
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args, config.args_source = [], pytest.Config.ArgsSource.ARGS
     config.args = list(dict.fromkeys([*config.args, *named]))
+
+
+def named_packs(config: pytest.Config) -> Iterator[PackFile]:
+    """The packs that were named, as far as they can be read: of the others, collection tells."""
+    start = config.invocation_params.dir
+    for path in {absolutepath(start / each.partition("::")[0]): None for each in config.args}:
+        if path.name.endswith(ENDING):
+            inside = path.is_relative_to(config.rootpath)
+            place = path.relative_to(config.rootpath).as_posix() if inside else path.name
+            with suppress(ModelevalError):
+                yield read_pack(path, place)
 
 
 class PackModule(pytest.Module):
@@ -81,7 +92,6 @@ class PackModule(pytest.Module):
         return True
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        check_plugins(self.pack_file.pack.plugin, self.pack_file.place)
         for number, task in enumerate(self.pack_file.pack.task):
             try:
                 for collector, name, function in self._functions(task):

@@ -120,7 +120,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     from pytest_modeleval.packs import PackModule, is_named
 
-    return PackModule.of_path(file_path, parent) if is_named(file_path, parent.config) else None
+    if not is_named(file_path, parent.config):
+        return None
+    active(parent.config)  # what the pack needs is there, or the run is refused
+    return PackModule.of_path(file_path, parent)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -203,7 +206,13 @@ def active(config: pytest.Config) -> Run:
 
         try:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)
-            config.stash[RUN] = Run(config, settings)
+            run = Run(config, settings)
+            if any(".pack.toml" in each for each in config.args):
+                from pytest_modeleval.packs import named_packs
+
+                for pack in named_packs(config):
+                    run.contributed.require(pack)
+            config.stash[RUN] = run
             session = Session(config)
             events = _events(config, settings, session)
         except ModelevalError as error:

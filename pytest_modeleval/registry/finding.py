@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,13 +61,15 @@ def find_pack(asked: str, folders: Sequence[Path]) -> Path:
 def files(folders: Iterable[Path]) -> list[Path]:
     """Every pack's file in the folders and in the installed packages that have some."""
     found: dict[Path, None] = {}
-    for folder in [*folders, *_installed()]:
+    for folder in [*folders, *(place for _, place in installed())]:
         for file in sorted(folder.rglob(f"*{ENDING}")):
             found[file.resolve()] = None
     return list(found)
 
 
-def _installed() -> Iterator[Path]:
+def installed() -> Iterator[tuple[EntryPoint, Path]]:
+    """The folders of installed packages that have packs. Nothing of those packages is imported,
+    unless they lie in others. Raises UsageError for a package that cannot be found."""
     for entry in entry_points(group=GROUP):
         try:
             spec = find_spec(entry.module)
@@ -77,7 +79,18 @@ def _installed() -> Iterator[Path]:
                 f"{entry.module}: {type(error).__name__}: {error}"
             ) from error
         for place in (spec.submodule_search_locations or ()) if spec else ():
-            yield Path(place)
+            yield entry, Path(place)
+
+
+def installed_packs(distribution: str) -> list[str]:
+    """The names of the packs that an installed distribution brings."""
+    own = [
+        place
+        for entry, place in installed()
+        if entry.dist is not None and entry.dist.metadata["Name"] == distribution
+    ]
+    found = (_identity(file) for folder in own for file in sorted(folder.rglob(f"*{ENDING}")))
+    return sorted({name for name, _ in filter(None, found)})
 
 
 def _parsed(asked: str) -> tuple[str, SpecifierSet]:

@@ -52,10 +52,14 @@ def acme(project: Project) -> Project:
         "1.2.0",
         entry_points={
             "modeleval.plugins": {"acme": "acme_evals"},
-            "modeleval.packs": {"acme-pack": "acme_evals"},
+            "modeleval.packs": {"acme": "acme_packs"},
         },
     )
     project.file(ACME, "acme_evals")
+    (project.path / "acme_packs").mkdir()
+    (project.path / "acme_packs/polite.pack.toml").write_text(
+        '[pack]\nname = "politeness"\nversion = "1.0.0"'
+    )
     (project.path / "sums.jsonl").write_text('{"sum": "1+1"}\n{"sum": "2+2"}\n')
     project.file(SUMS)
     return project
@@ -79,7 +83,7 @@ def test_what_it_brings_is_used_and_recorded(
                 "backends": ["acme"],
                 "datasets": ["acme-sums"],
                 "scorers": ["polite"],
-                "packs": ["acme-pack"],
+                "packs": ["politeness"],
             },
         }
     ]
@@ -205,3 +209,63 @@ def pytest_modeleval_datasets():
         (acme.path / "own.jsonl").write_text('{"sum": "3+3"}\n')
         assert acme.run("-p", "acme_evals").ret == 0
         assert acme.samples == {"planned": 1, "right": 1}
+
+
+class TestAskedForByAPack:
+    PACK = """
+[pack]
+name = "sums"
+version = "1.0.0"
+
+[[task]]
+benchmark = "test_it.py::test_sums"
+
+[[plugin]]
+package = "acme-evals"
+version = "RANGE"
+"""
+
+    def pack(self, acme: Project, versions: str, package: str = "acme-evals") -> None:
+        text = self.PACK.replace("RANGE", versions).replace("acme-evals", package)
+        (acme.path / "sums.pack.toml").write_text(text)
+
+    def test_a_mere_library_is_recorded(self, acme: Project) -> None:
+        acme.file(SUMS.replace('"acme-sums"', '[{"input": "1", "target": "1"}]'))
+        install(acme.path, "acme-library", "2.1")
+        self.pack(acme, ">=1", package="acme_library")
+        assert acme.run("sums.pack.toml").ret == 0
+        assert acme.results["plugins"] == [
+            {"name": "acme-library", "version": "2.1", "provides": {}}
+        ]
+
+    @pytest.mark.parametrize("workers", [(), ("-n2",)])
+    def test_out_of_range_nothing_runs(self, acme: Project, workers: tuple[str, ...]) -> None:
+        acme.plugins.append("xdist")
+        self.pack(acme, ">=2,<3")
+        result = acme.run("-p", "acme_evals", "sums.pack.toml", *workers)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                "ERROR: sums.pack.toml needs the plugin acme-evals>=2,<3, but 1.2.0 is installed: "
+                'pip install "acme-evals>=2,<3", or correct the range in the pack'
+            ]
+        )
+        result.stdout.no_fnmatch_line("*workers*")
+
+    def test_without_a_model_as_well(self, acme: Project) -> None:
+        self.pack(acme, ">=2")
+        result = acme.run("--collect-only", "sums.pack.toml", model=None)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["ERROR: sums.pack.toml needs the plugin acme-evals>=2, but *"])
+
+    def test_switched_off(self, acme: Project) -> None:
+        self.pack(acme, "")
+        result = acme.run("sums.pack.toml")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                "ERROR: sums.pack.toml needs the plugin acme-evals, which is installed but left "
+                "out, by -p no:acme or PYTEST_DISABLE_PLUGIN_AUTOLOAD: name its module, "
+                "-p acme_evals"
+            ]
+        )
