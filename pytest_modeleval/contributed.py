@@ -12,10 +12,11 @@ from packaging.utils import canonicalize_name
 from pytest_modeleval import scorers
 from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.errors import UsageError
-from pytest_modeleval.installed_plugins import load_plugins, raised, versioned
+from pytest_modeleval.installed_plugins import load_plugins
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry
+from pytest_modeleval.plain_text import raised
 from pytest_modeleval.registry.finding import installed_packs
-from pytest_modeleval.registry.plugins import check_plugins
+from pytest_modeleval.registry.plugins import check_plugins, versioned
 from pytest_modeleval.registry.reading import PackFile
 from pytest_modeleval.results.record import PluginRecord
 

@@ -7,13 +7,21 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    entry_points,
+    packages_distributions,
+    version,
+)
 from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_modeleval.datasets.registered import REGISTERED
 from pytest_modeleval.models.catalog import BACKENDS
 from pytest_modeleval.options import RunConfig, load
+from pytest_modeleval.registry.finding import GROUP as PACKS
+from pytest_modeleval.registry.plugins import GROUP as PLUGINS
+from pytest_modeleval.registry.plugins import versioned
 
 CORE = ("pytest", "pytest-xdist", "aiohttp", "openai", "pyarrow")
 
@@ -44,6 +52,9 @@ def report(folder: Path) -> str:
             "Backends (--model=BACKEND:NAME)",
             *_backends(),
             "",
+            "Plugins",
+            *_plugins(),
+            "",
             "GPUs (index, name, memory, driver)",
             *_gpus(),
             "",
@@ -72,6 +83,18 @@ def _backends() -> Iterator[str]:
         else:
             tiny = "; --model=tiny runs on it" if backend == "llamacpp" else ""
             yield f"  {backend:<14}{module} {_version(module) or '(version unknown)'}{tiny}"
+
+
+def _plugins() -> Iterator[str]:
+    """What is installed for us; whether it can be imported, a run tells."""
+    found: dict[str, set[str]] = {}
+    for point in [*entry_points(group=PLUGINS), *entry_points(group=PACKS)]:
+        if point.dist is not None and point.dist.metadata["Name"] != "pytest-modeleval":
+            found.setdefault(versioned(point.dist), set()).add(point.value)
+    for name in sorted(found):
+        yield f"  {name} ({', '.join(sorted(found[name]))})"
+    if not found:
+        yield "  none installed"
 
 
 def _version(name: str) -> str | None:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, NamedTuple
 
 import pytest
 from pluggy import PluginValidationError
 
 from pytest_modeleval.errors import UsageError
-
-GROUP = "modeleval.plugins"
-"""Entry points whose modules implement hooks of hookspecs.py."""
+from pytest_modeleval.plain_text import raised
+from pytest_modeleval.registry.plugins import GROUP, versioned
 
 
 class Loaded(NamedTuple):
@@ -73,17 +70,3 @@ def _load(manager: pytest.PytestPluginManager, point: EntryPoint) -> object:
             f"the plugin {owner} is not made for this version of pytest-modeleval: {error}"
         ) from error
     return plugin
-
-
-def versioned(distribution: Any) -> str:
-    """A distribution as a person names it."""
-    return f"{distribution.metadata['Name']} {distribution.version}"
-
-
-def raised(error: BaseException) -> str:
-    """What was raised, and the line that did."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, SyntaxError):
-        return text  # which names its line
-    lines = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_file()]
-    return f"{text} ({lines[-1].filename}, line {lines[-1].lineno})" if lines else text

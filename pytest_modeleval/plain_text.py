@@ -1,8 +1,10 @@
-"""Text of models and datasets, made harmless for a terminal."""
+"""Text of models, datasets and other packages, made fit for a terminal."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 # Controls (escape sequences, carriage returns), what turns or hides text, and lone surrogates.
@@ -15,6 +17,15 @@ def shown(text: str) -> str:
     """The text with everything that could control a terminal as its escape (`\\x1b`). Line ends
     and tabs stay."""
     return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def raised(error: BaseException) -> str:
+    """What was raised, and the line that did it."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return text  # which names its line
+    lines = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_file()]
+    return f"{text} ({lines[-1].filename}, line {lines[-1].lineno})" if lines else text
 
 
 def encodable(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -13,6 +14,14 @@ from packaging.version import InvalidVersion
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.registry.pack import PluginRequirement
 from pytest_modeleval.results.record import PluginRecord
+
+GROUP = "modeleval.plugins"
+"""Entry points of modules that implement hooks of hookspecs.py."""
+
+
+def versioned(distribution: Any) -> str:
+    """A distribution as a person names it."""
+    return f"{distribution.metadata['Name']} {distribution.version}"
 
 
 def check_plugins(requirements: Sequence[PluginRequirement], file: str) -> list[PluginRecord]:

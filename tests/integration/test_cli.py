@@ -14,6 +14,7 @@ import pytest
 from pytest_modeleval import doctor
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.starters import write_plugin
+from tests.installing import install
 
 Command = Callable[..., pytest.RunResult]
 
@@ -115,6 +116,12 @@ class TestDoctor:
                 "  gsm8k *only from the hub: hf:openai/gsm8k:main",
             ]
         )
+
+    def test_names_plugins(self, modeleval: Command, pytester: pytest.Pytester) -> None:
+        module = {"acme": "acme_evals"}
+        points = {"modeleval.plugins": module, "modeleval.packs": module}
+        install(pytester.path, "acme-evals", "1.2.0", entry_points=points)
+        modeleval("doctor").stdout.fnmatch_lines(["Plugins", "  acme-evals 1.2.0 (acme_evals)"])
 
     def test_imports_no_engine(self, pytester: pytest.Pytester) -> None:
         script = (
