@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 from packaging.utils import canonicalize_name
 
-from pytest_modeleval import scorers
 from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.installed_plugins import load_plugins
@@ -19,6 +18,7 @@ from pytest_modeleval.registry.finding import installed_packs
 from pytest_modeleval.registry.plugins import check_plugins, versioned
 from pytest_modeleval.registry.reading import PackFile
 from pytest_modeleval.results.record import PluginRecord
+from pytest_modeleval.scorers.by_name import SCORERS
 
 OURSELVES = "pytest-modeleval"
 _WRITER = "pytest_modeleval_finished"
@@ -50,7 +50,7 @@ _SCORERS = Kind(
     "pytest_modeleval_scorers",
     Callable,
     "a dict of functions by name",
-    {name: getattr(scorers, name) for name in scorers.__all__},
+    SCORERS,
 )
 _KINDS = (_BACKENDS, _DATASETS, _SCORERS)
 

@@ -24,10 +24,13 @@ from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
 from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.options import load
+from pytest_modeleval.plugin import active
+from pytest_modeleval.registry.data_task import DataTask
 from pytest_modeleval.registry.document import no_such
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
+from pytest_modeleval.stash import ADDED_PACKS
 
 TaskFunction = Callable[..., Any]
 """A benchmark's function, with its definition."""
@@ -47,9 +50,34 @@ def add_named(config: pytest.Config) -> None:
         named = [str(find_pack(asked, settings.pack_path)) for asked in settings.packs]
     except ModelevalError as error:
         raise pytest.UsageError(str(error)) from None
+    _collect_only_what_is_named(config)
+    config.args = list(dict.fromkeys([*config.args, *named]))
+
+
+def add(config: pytest.Config, pack_file: PackFile) -> None:
+    """Collect a pack that no file holds, after all that is named by its path; its place is where
+    its node ids begin. To be called before the collection, in each process that collects."""
+    _collect_only_what_is_named(config)
+    config.stash.setdefault(ADDED_PACKS, []).append(pack_file)
+
+
+def added(session: pytest.Session) -> list[pytest.Collector]:
+    """A collector of each pack that was added."""
+    return [
+        PackModule.from_parent(
+            session,
+            path=pack_file.path,
+            nodeid=NodeId(path=pack_file.place),
+            pack_file=pack_file,
+        )
+        for pack_file in session.config.stash.get(ADDED_PACKS, [])
+    ]
+
+
+def _collect_only_what_is_named(config: pytest.Config) -> None:
+    """No folder stands in for paths that were not given."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args, config.args_source = [], pytest.Config.ArgsSource.ARGS
-    config.args = list(dict.fromkeys([*config.args, *named]))
 
 
 def named_packs(config: pytest.Config) -> Iterator[PackFile]:
@@ -61,6 +89,7 @@ def named_packs(config: pytest.Config) -> Iterator[PackFile]:
             place = path.relative_to(config.rootpath).as_posix() if inside else path.name
             with suppress(ModelevalError):
                 yield read_pack(path, place)
+    yield from config.stash.get(ADDED_PACKS, [])
 
 
 class PackModule(pytest.Module):
@@ -104,13 +133,26 @@ class PackModule(pytest.Module):
         name = task_name(task)
         assert name is not None  # which the reading has seen to
         if task.benchmark is not None:
-            path, _, function = task.benchmark.partition("::")
+            path, _, own = task.benchmark.partition("::")
             source = self._source(path)
-            yield source, name, _with_overrides(source.function(function), task)
+            yield source, name, _with_overrides(source.function(own), task)
         elif task.lighteval is not None:
             raise UsageError("LightEval's tasks are not available")
         else:
-            raise UsageError("tasks as data are not available")
+            run = active(self.config)
+            known = run.contributed
+            function = DataTask(task, known.scorers(), run.registered_datasets).as_function()
+            yield self, name, self._adapted(function, task)
+
+    def _adapted(self, function: TaskFunction, task: Task) -> TaskFunction:
+        """With what the task says otherwise, and a place in the pack for people to look at."""
+        definition = definition_of(function)
+        assert isinstance(function, FunctionType) and definition is not None
+        line = self.pack_file.line(self.pack_file.pack.task.index(task))
+        code = (lambda: None).__code__.replace(co_filename=str(self.path), co_firstlineno=line)
+        function.place_as = FunctionType(code, {})  # type: ignore[attr-defined]
+        setattr(function, ATTRIBUTE, overridden(definition, task))
+        return function
 
     def _source(self, reference: str) -> SourceModule:
         path = Path(os.path.normpath(self.pack_file.folder / reference))

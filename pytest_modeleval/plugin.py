@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.stash import DIST_CHOSEN, RUN, SETTINGS, WRONG
+from pytest_modeleval.stash import ADDED_PACKS, DIST_CHOSEN, RUN, SETTINGS, WRONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,6 +146,10 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """A mistake in a benchmark is one sentence, not a traceback."""
     report = yield
+    if isinstance(collector, pytest.Session) and ADDED_PACKS in collector.config.stash:
+        from pytest_modeleval.packs import added
+
+        report.result = [*(report.result or ()), *added(collector)]
     call = getattr(report, "call", None)
     if call is None or call.excinfo is None:
         return report

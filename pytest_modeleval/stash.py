@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_modeleval.options import RunConfig
+    from pytest_modeleval.registry.reading import PackFile
     from pytest_modeleval.run import Run
     from pytest_modeleval.scoreboard import Scoreboard
 
@@ -20,3 +21,5 @@ STDOUT: pytest.StashKey[int] = pytest.StashKey()
 """A descriptor of standard output, where events have it to themselves."""
 DIST_CHOSEN: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the user has chosen one of xdist's schedulers with --dist, or runs without xdist."""
+ADDED_PACKS: pytest.StashKey[list[PackFile]] = pytest.StashKey()
+"""Packs that are collected though no file holds them."""

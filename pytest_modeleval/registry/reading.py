@@ -33,7 +33,11 @@ _TASK_HEADER = re.compile(r"^\s*\[\[\s*task\s*\]\]")
 
 @dataclass(frozen=True)
 class PackFile:
-    """A pack, and where it was read: `place` is how sentences call the file, `text` its bytes."""
+    """A pack, and where it was read: `place` is how sentences call the file, `text` its bytes.
+
+    A pack that no file holds is made of what the command line or a job says: `path` is then a name
+    in the folder that its paths start from, and `text` what was said.
+    """
 
     pack: Pack
     path: Path

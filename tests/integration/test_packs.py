@@ -120,3 +120,23 @@ def test_workers_collect_the_same_packs(packed: Project) -> None:
     names = [each["name"] for each in packed.results["benchmarks"]]
     assert names == ["benchmarks/core.pack.toml::sums", "benchmarks/core.pack.toml::few"]
     assert [gate["verdict"] for gate in packed.results["benchmarks"][0]["gates"]] == ["passed"]
+
+
+def test_a_pack_that_no_file_holds_is_collected(packed: Project) -> None:
+    packed.conftest(
+        """
+import pytest
+from pathlib import Path
+
+def pytest_configure(config):
+    from pytest_modeleval.packs import add
+    from pytest_modeleval.registry.reading import PackFile, parse_pack
+    text = (config.rootpath / "benchmarks" / "core.pack.toml").read_bytes()
+    path = config.rootpath / "benchmarks" / "made"
+    add(config, PackFile(parse_pack(text, "made"), path, "made", text))
+"""
+    )
+    (packed.path / "test_plain.py").write_text("def test_plain(): pass", "utf-8")
+    result = packed.run("-k", "few")
+    assert result.ret == 0
+    assert [each["name"] for each in packed.results["benchmarks"]] == ["made::few"]
