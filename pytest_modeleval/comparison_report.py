@@ -6,7 +6,12 @@ from pathlib import Path
 
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.plain_text import one_line
-from pytest_modeleval.results.baseline import Baseline, BaselineBenchmark, read_baseline
+from pytest_modeleval.results.baseline import (
+    Baseline,
+    BaselineBenchmark,
+    Scored,
+    read_baseline,
+)
 from pytest_modeleval.statistics.paired import difference
 
 NAMED = 10
@@ -27,39 +32,55 @@ def compare(before: str, after: str, root: Path) -> str:
     """
     old = read_baseline(before, root, "")
     new = read_baseline(after, root, old.model)
-    shared = [name for name in new.benchmarks if name in old.benchmarks]
+    shared = _shared(old, new)
     if not shared:
         raise UsageError(
             f"{before} and {after} have no benchmark in common: the first has "
             f"{_names(old)}, the second {_names(new)}"
         )
     parts = [
-        "\n".join([one_line(name), *_changes(old.benchmarks[name], new.benchmarks[name])])
-        for name in shared
+        "\n".join([one_line(late), *_changes(old.benchmarks[early], new.benchmarks[late])])
+        for early, late in shared
     ]
-    only = [name for name in {**old.benchmarks, **new.benchmarks} if name not in shared]
+    both = {name for pair in shared for name in pair}
+    only = [name for name in {**old.benchmarks, **new.benchmarks} if name not in both]
     if only:
         parts.append(f"in one of them only: {', '.join(map(one_line, only))}")
     return "\n\n".join([f"{one_line(old.model)} -> {one_line(new.model)}", *parts])
 
 
+def _shared(old: Baseline, new: Baseline) -> list[tuple[str, str]]:
+    """The benchmarks in both, by their names there; another tool may have names of its own."""
+    pairs: list[tuple[str | None, str | None]]
+    pairs = [(old.name_of(late), late) for late in new.benchmarks]
+    pairs += [(early, new.name_of(early)) for early in old.benchmarks]
+    return list(dict.fromkeys((early, late) for early, late in pairs if early and late))
+
+
+def _common(old: BaselineBenchmark, new: BaselineBenchmark) -> dict[str, tuple[Scored, Scored]]:
+    """The samples in both that did not change, by the later one's id."""
+    pairs: list[tuple[str | None, str | None]]
+    pairs = [(old.key_of(late, scored.digest), late) for late, scored in new.samples.items()]
+    pairs += [(early, new.key_of(early, each.digest)) for early, each in old.samples.items()]
+    found = {
+        late: (old.samples[early], new.samples[late]) for early, late in pairs if early and late
+    }
+    return {late: pair for late, pair in found.items() if pair[0].digest == pair[1].digest}
+
+
 def _changes(old: BaselineBenchmark, new: BaselineBenchmark) -> list[str]:
-    common = [
-        sample_id
-        for sample_id, scored in new.samples.items()
-        if sample_id in old.samples and old.samples[sample_id].digest == scored.digest
-    ]
+    common = _common(old, new)
     lines = [f"  {len(common)} samples in both, {len(old.samples)} before, {len(new.samples)} now"]
     for metric in new.metrics:
         ids = [
             each
-            for each in common
-            if metric in old.samples[each].scores and metric in new.samples[each].scores
+            for each, (early, late) in common.items()
+            if metric in early.scores and metric in late.scores
         ]
         if len(ids) < 2:
             continue
-        before = [old.samples[each].scores[metric] for each in ids]
-        after = [new.samples[each].scores[metric] for each in ids]
+        before = [common[each][0].scores[metric] for each in ids]
+        after = [common[each][1].scores[metric] for each in ids]
         changes = [late - early for early, late in zip(before, after)]
         binary = all(value in (0.0, 1.0) for values in (before, after) for value in values)
         found = difference(changes, binary=binary)

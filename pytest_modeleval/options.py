@@ -209,7 +209,8 @@ OPTIONS = (
     Option("--judge", "short for --role judge=MODEL", metavar="MODEL"),
     Option(
         "--baseline",
-        "what gates compare with: a run's folder or id, a file, a URL, or git:REF:PATH (default: "
+        "what gates compare with: a run's folder or id, a file, a URL, git:REF:PATH, or "
+        "LightEval's output folder (default: "
         "benchmarks/baselines/<alias>.json, where that is)",
         metavar="RUN",
     ),

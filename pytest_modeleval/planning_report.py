@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.plain_text import one_line
 from pytest_modeleval.results.baseline import read_baseline
+from pytest_modeleval.results.details import details_files
 from pytest_modeleval.results.run_folder import run_path
 from pytest_modeleval.results.samples import AnsweredSample, read_samples
 from pytest_modeleval.statistics.planning import (
@@ -49,7 +50,8 @@ def plan(source: str, root: Path, detect: float, power: float, alpha: float) -> 
     within = _within(source, root, baseline.model)
     rows = []
     for name, benchmark in baseline.benchmarks.items():
-        values = [each.scores["accuracy"] for each in benchmark.samples.values()]
+        scores = [each.scores for each in benchmark.samples.values()]
+        values = [each["accuracy"] for each in scores if "accuracy" in each]
         if not values:
             continue
         accuracy = math.fsum(values) / len(values)
@@ -91,7 +93,7 @@ def _within(source: str, root: Path, model: str) -> dict[str, float]:
     """The variance between the repeats of a sample, of the benchmarks where repeats tell it."""
     for path in (Path(source), root / source, root / ".modeleval" / "runs" / source):
         folder = run_path(path)
-        if (folder / "details").is_dir():
+        if details_files(folder):
             break
     else:
         return {}

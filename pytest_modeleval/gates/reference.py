@@ -61,8 +61,8 @@ def match_samples(
         digest_of: the digest of a planned sample by its place.
         metrics: those that gates compare.
     """
-    own = baseline.benchmarks.get(benchmark)
-    if own is None:
+    name = baseline.name_of(benchmark)
+    if name is None:
         from difflib import get_close_matches
 
         near = get_close_matches(benchmark, baseline.benchmarks, n=1)
@@ -71,16 +71,21 @@ def match_samples(
             baseline.source,
             problem=f"baseline {baseline.source} has no results of this benchmark{hint}",
         )
+    own = baseline.benchmarks[name]
+    if own.unpaired is not None:
+        return Reference(baseline.source, problem=f"baseline {baseline.source}: {own.unpaired}")
     found = Reference(baseline.source, list(ids), values={metric: [] for metric in metrics})
     left = dict.fromkeys(own.samples)
     for place, sample_id in enumerate(found.ids):
-        scored = own.samples.get(sample_id)
-        left.pop(sample_id, None)
-        if scored is None:
+        digest = digest_of(place)
+        key = own.key_of(sample_id, digest)
+        scored = None
+        if key is None or key not in left:
             found.new.append(sample_id)
-        elif scored.digest != digest_of(place):
+        elif (scored := own.samples[key]).digest != digest:
             found.changed.append(sample_id)
             scored = None
+        left.pop(key or "", None)
         for metric in metrics:
             value = scored.scores.get(metric) if scored else None
             found.values[metric].append(

@@ -230,8 +230,9 @@ def _golds(target: str) -> list[str]:
 
 
 def _specific(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """What LightEval has no field for: the metadata, and why a sample has no score."""
-    told = {"metadata": json.loads(epochs[0]["metadata"])}
+    """What LightEval has no field for: the metadata, the target as it is, and why there is no
+    score."""
+    told = {"metadata": json.loads(epochs[0]["metadata"]), "target": epochs[0]["target"]}
     if errors := [row["error"] for row in epochs if row["outcome"] == "error"]:
         told["error"] = errors[0]
     return to_json(told)

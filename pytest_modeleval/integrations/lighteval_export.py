@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,6 +20,7 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates.derived import is_derived
 from pytest_modeleval.integrations.lighteval_names import model_names, task_keys
 from pytest_modeleval.recorder import CALL_METRICS
+from pytest_modeleval.results.details import details_rows
 from pytest_modeleval.results.record import BenchmarkResult, RunResult
 from pytest_modeleval.results.results_json import read_results, to_json
 from pytest_modeleval.results.run_folder import (
@@ -60,7 +63,8 @@ def export(result: RunResult, folder: Path) -> None:
     """Write a run's results and details into `folder/lighteval`. Benchmarks without a judged sample
     are left out. Raises ModelevalError where that cannot be done."""
     judged = [each for each in result.benchmarks if each.metrics]
-    keys = task_keys({each.name: each.few_shot for each in judged})
+    few_shot = {each.name: each.few_shot for each in judged}
+    keys = task_keys(few_shot, _lighteval_tasks(few_shot, folder))
     target = folder / EXPORT
     with writing(target):
         target.mkdir(exist_ok=True)
@@ -69,6 +73,17 @@ def export(result: RunResult, folder: Path) -> None:
     for alias, model in model_names(each.model for each in judged).items():
         tasks = {keys[each.name]: each for each in judged if each.model == alias}
         _Model(result, folder, model, tasks).write(metrics)
+
+
+def _lighteval_tasks(benchmarks: Iterable[str], folder: Path) -> dict[str, str]:
+    """LightEval's own name of each benchmark that runs one of its tasks: its samples tell."""
+    found = {}
+    for name in benchmarks:
+        metadata = json.loads(next(details_rows(folder, name))["metadata"])
+        task = metadata.get("lighteval_task") if isinstance(metadata, dict) else None
+        if isinstance(task, str) and re.fullmatch(r"[^|]+\|[0-9]{1,4}", task):
+            found[name] = task
+    return found
 
 
 class _Model:

@@ -44,10 +44,16 @@ class Scored:
 
 @dataclass(slots=True)
 class BaselineBenchmark:
-    """One benchmark of a baseline. Samples that errored or did not run are not there."""
+    """One benchmark of a baseline. Samples that errored or did not run are not there; `unpaired`
+    says why none are, where only aggregates are known."""
 
     dataset_fingerprint: str | None = None
     samples: dict[str, Scored] = field(default_factory=dict)
+    unpaired: str | None = None
+
+    def key_of(self, sample_id: str, digest: str) -> str | None:
+        """Under which key of `samples` a sample is, if at all; it may have changed."""
+        return sample_id if sample_id in self.samples else None
 
     @property
     def metrics(self) -> list[str]:
@@ -62,6 +68,10 @@ class Baseline:
     source: str
     model: str
     benchmarks: dict[str, BaselineBenchmark] = field(default_factory=dict)
+
+    def name_of(self, benchmark: str) -> str | None:
+        """Under which name a benchmark is in `benchmarks`, if at all."""
+        return benchmark if benchmark in self.benchmarks else None
 
 
 class Baselines:
@@ -95,7 +105,8 @@ def read_baseline(source: str, root: Path, model: str, notice: Notice = print_no
     """The scores of `model` in a run or file; of the only model there where its name is another.
 
     Args:
-        source: a run's folder or id, a file, an http(s) URL of one, or git:REF:PATH.
+        source: a run's folder or id, a file, an http(s) URL of one, or git:REF:PATH; LightEval's
+            folder or a results file of it as well.
         root: what relative paths and run ids start from, and whose repository git looks in.
         model: the alias.
         notice: is told of a file that an older version wrote.
@@ -105,19 +116,24 @@ def read_baseline(source: str, root: Path, model: str, notice: Notice = print_no
             has several models and not this one.
     """
     if source.startswith("git:"):
-        return _parse(_from_git(source, root), source, notice)
+        return _parse(_from_git(source, root), source, model, notice)
     if source.startswith(("http://", "https://")):
-        return _parse(_from_url(source), source, notice)
+        return _parse(_from_url(source), source, model, notice)
     path = _found(source, root)
     if path.is_dir() and not details_files(path) and (path / f"{model}.json").is_file():
         path = path / f"{model}.json"
+    if path.is_dir() and not details_files(path):
+        from pytest_modeleval.integrations.lighteval_results import baseline_of, results_files
+
+        if files := results_files(path):
+            return baseline_of(files, source, model)
     if path.is_dir():
         return _from_run(path, source, model, notice)
     try:
         text = path.read_bytes()
     except OSError as error:
         raise ModelevalError(f"baseline {source}: cannot read it: {error.strerror}") from None
-    return _parse(text, source, notice)
+    return _parse(text, source, model, notice, path)
 
 
 def update_baselines(folder: Path, root: Path, result: RunResult) -> list[str]:
@@ -228,9 +244,15 @@ def _from_url(source: str) -> bytes:
         raise ModelevalError(f"baseline {source}: it cannot be fetched: {reason}") from None
 
 
-def _parse(content: bytes, source: str, notice: Notice) -> Baseline:
+def _parse(
+    content: bytes, source: str, model: str, notice: Notice, path: Path | None = None
+) -> Baseline:
     try:
         values = json.loads(content, object_pairs_hook=_no_duplicates)
+        if "config_general" in values:
+            from pytest_modeleval.integrations.lighteval_results import ResultsFile, baseline_of
+
+            return baseline_of([ResultsFile.of(values, source, path)], source, model)
         version = values["schema_version" if "schema_version" in values else OLD_NAME]
     except DuplicateKey as error:
         raise ModelevalError(f"baseline {source}: {error.args[0]!r} is in it twice") from None

@@ -162,6 +162,47 @@ def test_an_earlier_run_can_be_exported(
     assert "name the folder of a run" in capsys.readouterr().err
 
 
+BETTER = """
+from pytest_modeleval import benchmark
+
+DATA = [
+    {"id": f"s{n}", "input": str(n), "target": f"{n} "}
+    for n in range(30)
+]
+
+@benchmark(DATA, few_shot=2, gates=["accuracy >= baseline"])
+async def test_sums(sample, model):
+    reply = await model.chat(sample.input)
+    assert reply.text == str(int(sample.target)) and sample.id not in WRONG
+"""
+
+
+def test_an_export_serves_as_a_baseline(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With samples, digests and names as they are in the run itself."""
+    project.file(BETTER.replace("WRONG", "()"))
+    project.run("--modeleval-out=out", "--modeleval-export=lighteval")
+    project.file(BETTER.replace("WRONG", repr([f"s{n}" for n in range(9)])))
+    for baseline in ("out/lighteval", "out"):
+        assert project.run(f"--baseline={baseline}", "--modeleval-out=then").ret == 1
+        (gate,) = project.results["benchmarks"][0]["gates"]
+        assert (gate["verdict"], gate["compared"], gate["worse"]) == ("failed", 30, 9)
+
+    capsys.readouterr()
+    monkeypatch.chdir(project.path)
+    for before, after, change in (
+        ("out/lighteval", "then", "worse"),
+        ("then", "out/lighteval", "better"),
+    ):
+        assert main(["compare", before, after]) == 0
+        compared = capsys.readouterr().out
+        assert "30 samples in both, 30 before, 30 now" in compared
+        assert f"9 {change}: s0, s1, s2" in compared
+    assert main(["plan", "--baseline", "out/lighteval"]) == 0
+    assert "sums|2" in capsys.readouterr().out
+
+
 def _hash(*texts: str) -> str:
     return str(xxh64_hexdigest("".join(texts).encode()))
 

@@ -101,8 +101,8 @@ def test_rows_are_its_docs_and_responses(details: dict[str, Dataset]) -> None:
 def test_its_table_shows_the_results(results_file: Path) -> None:
     results = json.loads(results_file.read_text())
     table = make_results_table(results)
-    shown = {line.split("|")[1].strip() for line in table.splitlines()[2:]}
-    assert shown >= {"all", "sums:plain|3", "sums:odd|3", "sums:_average|3", "words|0"}
+    for task in ("sums:plain|3", "sums:odd|3", "sums:_average|3", "words|0"):
+        assert task.replace("|", "\\|") in table
 
 
 def test_datasets_load_the_results(results_file: Path, tmp_path: Path) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modeleval.integrations.lighteval_names import model_names, task_key, task_keys
+from pytest_modeleval.integrations.lighteval_names import (
+    metric_name,
+    model_names,
+    node_name,
+    task_key,
+    task_keys,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +20,6 @@ from pytest_modeleval.integrations.lighteval_names import model_names, task_key,
         ("test_a.py::TestMath::test_law[de-1]", "law:de-1|5"),
         ("test_a.py::test_law[a/b|c::d]", "law:a_b_c:d|5"),
         ("core.pack.toml::capitals", "capitals|5"),
-        ("core.pack.toml::mmlu:law|3", "mmlu:law|3"),
         ("x.py::test_", "benchmark|5"),
         ("x.py::test_details_of", "details-of|5"),
     ],
@@ -25,11 +30,32 @@ def test_a_benchmark_is_a_task(benchmark: str, key: str) -> None:
 
 
 def test_benchmarks_of_one_name_get_longer_ones() -> None:
-    found = task_keys({"a/test_x.py::test_x": 0, "b/test_x.py::test_x": 0, "c.py::test_y": 2})
+    found = task_keys({"a/test_x.py::test_x": 0, "b/test_x.py::test_x": 0, "c.py::test_y": 2}, {})
     assert list(found.values()) == ["a.test_x.test_x|0", "b.test_x.test_x|0", "y|2"]
-    long = task_keys({f"a.py::test_x[{'q' * 300}{n}]": 0 for n in range(2)})
+    long = task_keys({f"a.py::test_x[{'q' * 300}{n}]": 0 for n in range(2)}, {})
     assert len(set(long.values())) == 2
     assert all(len(key) < 150 for key in long.values())
+
+
+def test_a_task_of_lighteval_keeps_its_name() -> None:
+    names = {"core.pack.toml::arc-challenge-25": 0, "test_y.py::test_y": 0}
+    tasks = {"core.pack.toml::arc-challenge-25": "arc:challenge|25"}
+    assert list(task_keys(names, tasks).values()) == ["arc:challenge|25", "y|0"]
+    assert node_name("arc:challenge|25") == "arc-challenge-25"
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("em", "em"),
+        ("pass@k:k=1&n=2", "pass_k_k_1_n_2"),
+        ("accuracy", "lighteval_accuracy"),
+        ("f1 <function f at 0x7f>", "f1_f"),
+        ("pass_at_2", "lighteval_pass_at_2"),
+    ],
+)
+def test_a_metric_has_a_name_that_gates_can_use(name: str, here: str) -> None:
+    assert metric_name(name) == here
 
 
 def test_models_have_folders_of_their_own() -> None:
