@@ -19,6 +19,7 @@ from pytest_modeleval.errors import ModelevalError, SampleTimeout, StopRun
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.recorder import Recorder, current
 from pytest_modeleval.results.record import Outcome, SampleResult
+from pytest_modeleval.sample_digests import digests_of
 
 Failed = pytest.fail.Exception
 Skipped = pytest.skip.Exception
@@ -287,6 +288,7 @@ def results_of(body: Body, worker: str, gpus: str | None) -> list[SampleResult]:
                 cluster=None if cluster is None else cluster_name(sample.metadata.get(cluster)),
                 worker=worker,
                 gpus=gpus,
+                digests=digests_of(sample, recorder),
                 calls=recorder.calls,
             )
         )

@@ -22,6 +22,7 @@ from pytest_modeleval.module_text import ModuleText
 from pytest_modeleval.recorder import BUILT_IN_METRICS
 from pytest_modeleval.results.baseline import Baseline
 from pytest_modeleval.run import Run
+from pytest_modeleval.task_hash import task_hash
 
 _CAPTURED = "what a body prints is captured for its own sample anyway"
 _SCORE = "record a metric of the sample with score(name, value) instead"
@@ -95,6 +96,7 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
         epochs=run.settings.epochs or definition.epochs,
         timeout=definition.timeout or run.settings.sample_timeout,
         place=next(run.places),
+        task_hash=task_hash(template.function, run.text_of),
         baseline=_baseline(run, model, gate_texts),
         updating=run.settings.baseline_update,
         order_seed=_order_seed(run, template, early_stop),
@@ -283,16 +285,15 @@ def _check_gate(gate: Gate, known: set[str], epochs: int, corpus: set[str]) -> N
 
 
 def _module_text(run: Run, template: pytest.Function) -> ModuleText:
-    if template.path not in run.module_texts:
-        text = run.module_texts[template.path] = ModuleText(template.path)
-        if twins := text.twins():
-            name, first, second = twins
-            raise UsageError(
-                f"{template.location[0]}: there are two functions {name}, in lines {first} and "
-                f"{second}: the second takes the place of the first, which would never run; give "
-                "each benchmark its own name"
-            )
-    return run.module_texts[template.path]
+    text = run.text_of(template.path)
+    if text.twins is not None:
+        name, first, second = text.twins
+        raise UsageError(
+            f"{template.location[0]}: there are two functions {name}, in lines {first} and "
+            f"{second}: the second takes the place of the first, which would never run; give "
+            "each benchmark its own name"
+        )
+    return text
 
 
 def check_gates_used(run: Run) -> None:

@@ -180,6 +180,7 @@ class Controller:
             for plan in told.plans:
                 self.scoreboard.tally(plan)
             self.scoreboard.know_models(told.identities)
+            self.scoreboard.provenance.packages.update(told.packages)
             for notice in told.notices:
                 if notice not in self.run.notices:
                     self.run.warn(notice)

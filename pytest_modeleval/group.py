@@ -38,7 +38,8 @@ class SampleGroup:
     """What all samples of one benchmark, parameter set and model share.
 
     `rows` are the planned samples, as positions in `samples`. `place` is the group's own among all
-    that were collected, and `baseline` what its gates compare with. `enough` says that its gates
+    that were collected, `task_hash` is of what defines the benchmark, and `baseline` what its gates
+    compare with. `enough` says that its gates
     are decided, and `refusal` why none of it can run. A random order of the samples is made from
     `order_seed`, and with `early_stop` it is what the gates are decided on.
     """
@@ -56,6 +57,7 @@ class SampleGroup:
         epochs: int,
         timeout: float | None,
         place: int,
+        task_hash: str | None = None,
         baseline: Baseline | None = None,
         updating: bool = False,
         order_seed: str | None = None,
@@ -71,6 +73,7 @@ class SampleGroup:
         self.epochs = epochs
         self.timeout = timeout
         self.place = place
+        self.task_hash = task_hash
         self.baseline = baseline
         self.updating = updating
         self.order_seed = order_seed
@@ -167,6 +170,7 @@ class SampleGroup:
             family=self.family,
             dataset_fingerprint=self.samples.dataset.fingerprint,
             corpus_metrics=[asdict(metric) for metric in self.definition.corpus_metrics],
+            task_hash=self.task_hash,
             refusal=self.refusal,
             place=self.place,
         )

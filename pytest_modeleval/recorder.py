@@ -28,8 +28,9 @@ from pytest_modeleval.results.record import Call
 class Recorder:
     """The record of one epoch of one sample. Times are seconds; `started_at` is since 1970,
     `deadline` is of the monotonic clock. `sampling` is what the benchmark's pack says of every
-    request to the model under test. A call that ended in `stopped` makes the sample one that was
-    not run, whatever the body made of it."""
+    request to the model under test. `requests` are the numbers of the calls and the digests of what
+    they sent. A call that ended in `stopped` makes the sample one that was not run, whatever the
+    body made of it."""
 
     benchmark: str
     sample_id: str
@@ -37,6 +38,7 @@ class Recorder:
     run_seed: int = 0
     sampling: Mapping[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    requests: list[tuple[int, str]] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     stdout: list[str] = field(default_factory=list)
@@ -76,6 +78,12 @@ class Recorder:
         """The number of the call that starts now, counted from 0."""
         self.calls_begun += 1
         return self.calls_begun - 1
+
+    def take_call(self, call: Call, number: int, request: str) -> None:
+        """Keep a call that has ended, with the number that it began with and the digest of its
+        request."""
+        self.calls.append(call)
+        self.requests.append((number, request))
 
     def take_unawaited(self) -> list[str]:
         """The calls to a model that the body made and never awaited: their answers never came."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -158,6 +157,7 @@ class Choice:
         self._out = settings.out
         self._resume = settings.resume
         self._digest = command_digest(config)
+        self._command = [str(each) for each in config.invocation_params.args]
 
     def find(self) -> None:
         """Look for the unfinished run. Raises ModelevalError where one is named that cannot go
@@ -184,7 +184,7 @@ class Choice:
         state = RunState(
             run_id=self.new_id,
             state="running",
-            command=without_secrets(sys.argv[1:]),
+            command=without_secrets(self._command),
             command_digest=self._digest,
             pid=os.getpid(),
             started=now,

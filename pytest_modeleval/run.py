@@ -422,13 +422,13 @@ class Run:
         for role, spec in self.roles.items():
             self.pool.open(spec, role)
 
-    def _text_of(self, path: Path) -> ModuleText:
+    def text_of(self, path: Path) -> ModuleText:
         if path not in self.module_texts:
             self.module_texts[path] = ModuleText(path)
         return self.module_texts[path]
 
     def _asked_by(self, group: SampleGroup) -> routing.Asked:
-        return routing.asked_by(group.template.function, self._text_of)
+        return routing.asked_by(group.template.function, self.text_of)
 
     def _refuse_what_cannot_run(self, model: Model) -> None:
         for group in self.groups:

@@ -6,15 +6,13 @@ reports, so the same code serves both.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.options import RunConfig
 from pytest_modeleval.results.baseline import update_baselines
-from pytest_modeleval.results.command import without_secrets
+from pytest_modeleval.results.provenance import Provenance
 from pytest_modeleval.results.record import (
     BenchmarkResult,
     GateRecord,
@@ -47,9 +45,9 @@ class Scoreboard:
     told of a benchmark and model whose gates are decided before the last sample, `reach` of the
     phase that the run has come to."""
 
-    def __init__(self, settings: RunConfig, root: Path) -> None:
+    def __init__(self, settings: RunConfig, provenance: Provenance) -> None:
         self.settings = settings
-        self.root = root
+        self.provenance = provenance
         self.strict = False
         self.result: RunResult | None = None
         self.gpus: dict[str, str] = {}
@@ -88,6 +86,7 @@ class Scoreboard:
         """Begin to write into the run's folder. Raises ModelevalError where that cannot be."""
         from pytest_modeleval.results.files import ResultFiles
 
+        self.provenance.begin()
         self.files = ResultFiles(
             folder,
             state,
@@ -106,6 +105,7 @@ class Scoreboard:
 
     def release(self) -> None:
         """Another process may write into the run's folder now."""
+        self.provenance.end()
         if self.files is not None:
             self.files.release()
 
@@ -228,7 +228,7 @@ class Scoreboard:
             self.reach("persisting_artifacts")
             self._write(self.files, self.result)
             if self.settings.baseline_update:
-                self.notes += update_baselines(self.files.folder, self.root, self.result)
+                self.notes += update_baselines(self.files.folder, self.provenance.root, self.result)
         return self.result
 
     def _spending(self) -> tuple[Spending, dict[str, Spending]]:
@@ -270,14 +270,11 @@ class Scoreboard:
         return "passed"
 
     def _environment(self) -> dict[str, Any]:
-        import platform
-        from importlib.metadata import version
-
-        found = {
-            "pytest_modeleval": version("pytest-modeleval"),
-            "pytest": version("pytest"),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "command": without_secrets(sys.argv[1:]),
+        settings = self.settings
+        seeds = {
+            "run": settings.seed,
+            "samples": settings.sample_seed,
+            "order": settings.sample_order,
         }
+        found = {**self.provenance.record(), "seeds": seeds}
         return {**found, "gpus": self.gpus} if self.gpus else found

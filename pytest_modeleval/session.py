@@ -23,6 +23,7 @@ from pytest_modeleval.items import GateItem, MissingItem, SampleItem, is_kept
 from pytest_modeleval.lookahead import InOrder
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.progress import Progress
+from pytest_modeleval.results.provenance import Provenance
 from pytest_modeleval.resuming import Choice, look_round, settle_in_worker
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import RUN, SCOREBOARD, SETTINGS
@@ -41,7 +42,7 @@ class Session:
         self.is_worker = hasattr(config, "workerinput")
         self.controller: Controller | None = None
         self.scoreboard = config.stash[SCOREBOARD] = Scoreboard(
-            config.stash[SETTINGS], config.rootpath
+            config.stash[SETTINGS], provenance_of(config)
         )
         self.choice = Choice(config, config.stash[SETTINGS])
         self.progress: Progress | None = None
@@ -312,3 +313,9 @@ class Session:
 
         if self.scoreboard.result is not None:
             show_results(terminalreporter, self.scoreboard)
+
+
+def provenance_of(config: pytest.Config) -> Provenance:
+    """Of the run that pytest was asked for."""
+    asked = config.invocation_params
+    return Provenance(config.rootpath, asked.dir, [str(each) for each in asked.args])

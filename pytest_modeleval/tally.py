@@ -23,6 +23,7 @@ from pytest_modeleval.gates import (
 from pytest_modeleval.gates.derived import CONFIDENCE, of_epochs
 from pytest_modeleval.performance import Performance
 from pytest_modeleval.recorder import BUILT_IN_METRICS, CALL_METRICS
+from pytest_modeleval.results.digests import Totals
 from pytest_modeleval.results.record import (
     BenchmarkResult,
     Calibration,
@@ -76,6 +77,7 @@ class Plan:
     model_identity: dict[str, Any] = field(default_factory=dict)
     dataset_fingerprint: str | None = None
     corpus_metrics: list[dict[str, Any]] = field(default_factory=list)
+    task_hash: str | None = None
     refusal: str | None = None
     skipped: bool = False
     place: int = 0
@@ -122,6 +124,7 @@ class Tally:
         self.stopped: str | None = None
         self._errors: list[tuple[int, int, dict[str, Any]]] = []
         self.performance = Performance()
+        self.digests = Totals()
         self.spending = Spending()
         self.roles: dict[str, Spending] = {}
         self.models: dict[str, Spending] = {}
@@ -165,6 +168,8 @@ class Tally:
             self.corpus.add(row, result)
             self._add_spending(result.calls)
             self.performance.add(result.calls)
+            if result.outcome != "not_run":
+                self.digests.add(result.digests)
             if result.outcome == "error":
                 self._keep_error(row, result)
         outcome = sample_outcome(results)
@@ -238,6 +243,7 @@ class Tally:
             model_identity=self.plan.model_identity,
             few_shot=self.plan.few_shot,
             dataset_fingerprint=self.plan.dataset_fingerprint,
+            hashes=self.digests.hashes(self.plan.task_hash),
             refusal=self.plan.refusal,
             choose_by="letters" if self.chose_by_letters else None,
             calibration=self._calibration(),

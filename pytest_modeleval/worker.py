@@ -12,6 +12,7 @@ import pytest
 
 from pytest_modeleval.items import GateItem, SampleItem
 from pytest_modeleval.plain_text import encodable
+from pytest_modeleval.results.packages import imported_packages
 from pytest_modeleval.run import Run
 from pytest_modeleval.runtest_protocol import report_condemned
 from pytest_modeleval.stash import RUN
@@ -89,7 +90,11 @@ class Worker:
         plans = [group.plan for group in self.run.groups if knows and group.selected]
         self.config.workeroutput["modeleval"] = packed(  # type: ignore[attr-defined]
             Farewell(
-                [*plans, *self.run.missing], self.run.known_models(), self.ended, self.run.notices
+                [*plans, *self.run.missing],
+                self.run.known_models(),
+                self.ended,
+                self.run.notices,
+                imported_packages(),
             )
         )
 

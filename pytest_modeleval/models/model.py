@@ -27,6 +27,7 @@ from pytest_modeleval.models.protocol import (
     Request,
     Sampling,
 )
+from pytest_modeleval.models.request_digest import request_digest
 from pytest_modeleval.models.sampling import checked
 from pytest_modeleval.recorder import Recorder, current, noticed
 from pytest_modeleval.results.record import CallKind
@@ -226,7 +227,8 @@ class Model:
             if recorder is not None or span is not None:
                 call = recorded(self.role, self.alias, kind, request, came)
                 if recorder is not None:
-                    recorder.calls.append(call)
+                    number = request.origin.call if request.origin is not None else 0
+                    recorder.take_call(call, number, request_digest(self.role, request))
                 if span is not None:
                     span.came(call, came)
             if isinstance(came, RequestError):

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pytest_modeleval.migration import Format
+from pytest_modeleval.results.digests import KINDS
 from pytest_modeleval.results.record import Call, SampleResult
 from pytest_modeleval.results.results_json import to_json
 
@@ -59,6 +60,7 @@ USAGE = pa.struct(
         "reasoning_tokens": INTEGER,
     }
 )
+DIGESTS = pa.struct(dict.fromkeys(KINDS, TEXT))
 CALL = pa.struct(
     {
         "role": TEXT,
@@ -100,6 +102,7 @@ DETAILS_SCHEMA = pa.schema(
         "cluster": TEXT,
         "worker": TEXT,
         "gpus": TEXT,
+        "digests": DIGESTS,
         "calls": pa.list_(CALL),
     },
     metadata={VERSION_KEY: DETAILS.version},
@@ -112,6 +115,7 @@ def details_batch(results: Sequence[SampleResult]) -> pa.RecordBatch:
         "metadata": _texts([to_json(each.metadata) if each.metadata else "{}" for each in results]),
         "scores": _scores([each.scores for each in results]),
         "values": _texts([to_json(each.values) if each.values else None for each in results]),
+        "digests": _dicts([each.digests for each in results], DIGESTS),
         "calls": _lists([each.calls for each in results], CALL, _calls),
     }
     arrays = [

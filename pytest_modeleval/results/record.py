@@ -51,8 +51,9 @@ class SampleResult:
 
     `input` and `target` are text (JSON where they are not strings); `error` is one sentence,
     `explanation` what a wrong sample's assertion says. `values` are what the body recorded for
-    metrics over all samples. `gpus` are those that the run gave to the
-    worker for itself, as CUDA_VISIBLE_DEVICES has them.
+    metrics over all samples. `gpus` are those that the run gave to the worker for itself, as
+    CUDA_VISIBLE_DEVICES has them. `digests` are 32 hex digits each, by kind (`digests.KINDS`); none
+    where no body ran.
     """
 
     benchmark: str
@@ -71,6 +72,7 @@ class SampleResult:
     cluster: str | None = None
     worker: str = "main"
     gpus: str | None = None
+    digests: dict[str, str | None] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
 
@@ -185,6 +187,24 @@ def _add(sums: dict[str, Any], more: Mapping[str, float]) -> None:
 
 
 @dataclass(slots=True)
+class Hashes:
+    """SHA-256, in hex, of what a benchmark is and of what its samples were asked, shown, sent and
+    got back; None where there is nothing of the kind.
+
+    `task` is of what defines it: a Python body's source text, or the table of a task as data.
+    `inputs` are the samples' inputs and targets, `few_shot` their examples, `prompts` all requests
+    as they were sent, with their sampling, and `outputs` the replies. The order in which samples
+    arrive does not matter.
+    """
+
+    task: str | None = None
+    inputs: str | None = None
+    few_shot: str | None = None
+    prompts: str | None = None
+    outputs: str | None = None
+
+
+@dataclass(slots=True)
 class BenchmarkResult:
     """One benchmark with one model: an entry of `benchmarks` in results.json. `refusal` says why
     none of it ran: its dataset is not at hand, or the model cannot do what it asks. `few_shot` is
@@ -207,6 +227,7 @@ class BenchmarkResult:
     model_identity: dict[str, Any] = field(default_factory=dict)
     few_shot: int = 0
     dataset_fingerprint: str | None = None
+    hashes: Hashes = field(default_factory=Hashes)
     refusal: str | None = None
     choose_by: str | None = None
     calibration: Calibration | None = None

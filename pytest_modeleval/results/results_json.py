@@ -16,6 +16,7 @@ from pytest_modeleval.results.record import (
     BenchmarkResult,
     Calibration,
     GateRecord,
+    Hashes,
     Metric,
     PluginRecord,
     ReliabilityBin,
@@ -107,6 +108,7 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkResult:
         name: _record(Metric, each) for name, each in values.get("metrics", {}).items()
     }
     benchmark.roles = _spendings(values.get("roles"))
+    benchmark.hashes = _record(Hashes, values.get("hashes") or {})
     if calibration := values.get("calibration"):
         benchmark.calibration = _record(Calibration, calibration)
         benchmark.calibration.bins = [

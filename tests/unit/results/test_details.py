@@ -45,6 +45,7 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
         cluster="c1",
         worker="gw3",
         gpus="0,1",
+        digests={"inputs": "0a", "outputs": "ff"},
         epoch=2,
     )
     (row,) = written(tmp_path, result)
@@ -65,6 +66,7 @@ def test_a_row_holds_all_that_is_known(make_result: MakeResult, tmp_path: Path) 
         "cluster": "c1",
         "worker": "gw3",
         "gpus": "0,1",
+        "digests": {"inputs": "0a", "few_shot": None, "prompts": None, "outputs": "ff"},
         "calls": [
             {
                 "role": "model",

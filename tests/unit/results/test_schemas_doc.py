@@ -18,6 +18,7 @@ RECORDS = {
     "Undertaking": run_state.Undertaking,
     "Run": record.RunResult,
     "Plugin": record.PluginRecord,
+    "Hashes": record.Hashes,
     "Benchmark": record.BenchmarkResult,
     "Spending": record.Spending,
     "Metric": record.Metric,
@@ -33,6 +34,7 @@ RECORDS = {
 }
 STRUCTS = {
     "Row": details_schema.DETAILS_SCHEMA,
+    "Digests": details_schema.DIGESTS,
     "Call": details_schema.CALL,
     "Message": details_schema.MESSAGE,
     "Part": details_schema.PART,
