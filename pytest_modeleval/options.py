@@ -1,4 +1,5 @@
-"""What the user said: the command line wins over the environment, that over `[tool.modeleval]`."""
+"""What the user said: the command line wins over a job, that over the environment, and that over
+`[tool.modeleval]`."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from pytest_modeleval.gates.correction import Correction
+    from pytest_modeleval.registry.job import JobFile
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -72,6 +74,7 @@ class RunConfig:
     cache_size: int
     packs: tuple[str, ...]
     pack_path: tuple[Path, ...]
+    job: JobFile | None
 
     def allowed_errors(self, planned: int) -> int | None:
         """How many of `planned` samples may fail with an error; None when none was allowed."""
@@ -411,6 +414,14 @@ OPTIONS = (
         in_table=False,
     ),
     Option(
+        "--job",
+        "JSON file that says what is run, with which model and how; what is said beside it on the "
+        "command line wins",
+        Path,
+        metavar="FILE",
+        in_table=False,
+    ),
+    Option(
         "--pack-path",
         "folder where --pack looks, beside installed packages; repeatable (benchmarks)",
         metavar="DIR",
@@ -443,15 +454,26 @@ def add_options(parser: Any) -> None:
 
 
 def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
-    """Read all three sources. Raises UsageError that names the option and where it was said."""
+    """Read all sources. Raises UsageError that names the option and where it was said."""
     file = root / "pyproject.toml"
     table = _table(file)
     aliases = _aliases(table.pop("models", {}), file)
     table = {key.replace("-", "_"): value for key, value in table.items()}
     _check_names(table, file)
+    job = _job(command_line, aliases)
+    in_job = {key: (place, value) for key, place, value in job.settings()} if job else {}
+    arguments: dict[str, Any] = {}
+    if job is not None:
+        if job.model is not None and command_line("modeleval_model") is None:
+            in_job["model_arg"] = ("", [])  # what the environment says is meant for another model
+            arguments |= job.model_arguments
+        arguments |= job.job.generation
     said = {
-        option.key: _value(option, command_line(option.dest), table, file) for option in OPTIONS
+        option.key: _value(option, command_line(option.dest), in_job, table, file)
+        for option in OPTIONS
     }
+    typed = command_line("modeleval_model_arg") is not None
+    given = dict(_argument(text) for text in said["model_arg"])
     roles = dict(text.partition("=")[::2] for text in said["role"])
     if said["judge"]:
         roles["judge"] = said["judge"]
@@ -464,7 +486,7 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         )
     return RunConfig(
         models=tuple(dict.fromkeys(said["model"])),
-        model_arguments=dict(_argument(text) for text in said["model_arg"]),
+        model_arguments=arguments | given if typed else given | arguments,
         roles=roles,
         aliases=aliases,
         gates=tuple(_split_gate(text) for text in said["gate"]),
@@ -506,6 +528,7 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
             _base("pack_path", command_line, root) / folder
             for folder in said["pack_path"] or ["benchmarks"]
         ),
+        job=job,
     )
 
 
@@ -564,10 +587,32 @@ def _check_names(table: Mapping[str, Any], file: Path) -> None:
                 raise UsageError(f"${variable} is no setting. Did you mean ${near[0]}?")
 
 
-def _value(option: Option, command_line: Any, table: Mapping[str, Any], file: Path) -> Any:
+def _job(
+    command_line: Callable[[str], Any], aliases: Mapping[str, Mapping[str, Any]]
+) -> JobFile | None:
+    said = command_line("modeleval_job") or os.environ.get("MODELEVAL_JOB")
+    if not said:
+        return None
+    from pytest_modeleval.registry.job import read_job
+
+    job = read_job(Path(said))
+    job.check(aliases)
+    return job
+
+
+def _value(
+    option: Option,
+    command_line: Any,
+    in_job: Mapping[str, tuple[str, Any]],
+    table: Mapping[str, Any],
+    file: Path,
+) -> Any:
     variable = "MODELEVAL_" + option.key.upper()
     if command_line is not None:
         return _read(option, command_line, option.flag)
+    if option.key in in_job:
+        place, value = in_job[option.key]
+        return _read(option, value, place)
     if os.environ.get(variable):
         text = os.environ[variable]
         return _read(option, _several(text) if option.repeatable else text, f"${variable}")

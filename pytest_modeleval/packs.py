@@ -30,7 +30,7 @@ from pytest_modeleval.registry.document import no_such
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
-from pytest_modeleval.stash import ADDED_PACKS
+from pytest_modeleval.stash import ADDED_PACKS, SETTINGS
 
 TaskFunction = Callable[..., Any]
 """A benchmark's function, with its definition."""
@@ -43,15 +43,24 @@ def is_named(path: Path, config: pytest.Config) -> bool:
 
 
 def add_named(config: pytest.Config) -> None:
-    """Make of each `--pack` the path of its file, in the place of the folders where pytest would
-    look for tests if no path was given. Raises pytest.UsageError for a pack that is not there."""
+    """Make of each `--pack`, and of what a job runs, the path of its file, in the place of the
+    folders where pytest would look for tests if no path was given. What the command line names is
+    run in place of the job's. Raises pytest.UsageError for a pack that is not there."""
+    typed = config.args_source is pytest.Config.ArgsSource.ARGS or config.getoption(
+        "modeleval_pack"
+    )
     try:
         settings = load(config.getoption, config.rootpath)
-        named = [str(find_pack(asked, settings.pack_path)) for asked in settings.packs]
+        job = settings.job
+        found = job.named(settings.pack_path) if job is not None and not typed else []
+        if not found:
+            found = [find_pack(asked, settings.pack_path) for asked in settings.packs]
     except ModelevalError as error:
         raise pytest.UsageError(str(error)) from None
+    if not found:
+        return
     _collect_only_what_is_named(config)
-    config.args = list(dict.fromkeys([*config.args, *named]))
+    config.args = list(dict.fromkeys([*config.args, *map(str, found)]))
 
 
 def add(config: pytest.Config, pack_file: PackFile) -> None:
@@ -111,7 +120,10 @@ class PackModule(pytest.Module):
     @property
     def pack_file(self) -> PackFile:
         if self._pack_file is None:
-            self._pack_file = read_pack(self.path, self.nodeid)
+            settings = self.config.stash.get(SETTINGS, None)
+            job = settings.job if settings is not None else None
+            read = read_pack if job is None else job.pack_file
+            self._pack_file = read(self.path, self.nodeid)
         return self._pack_file
 
     def _getobj(self) -> ModuleType:

@@ -84,12 +84,13 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("modeleval_pack") or os.environ.get("MODELEVAL_PACK"):
+    job = config.getoption("modeleval_job") or os.environ.get("MODELEVAL_JOB")
+    if job or config.getoption("modeleval_pack") or os.environ.get("MODELEVAL_PACK"):
         from pytest_modeleval.packs import add_named
 
         add_named(config)
     led = "modeleval_journal" in getattr(config, "workerinput", {})
-    if led or config.getoption("modeleval_model") or _leads_workers(config):
+    if led or job or config.getoption("modeleval_model") or _leads_workers(config):
         active(config)
 
 
@@ -116,7 +117,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if not file_path.name.endswith(".pack.toml"):
+    settings = parent.config.stash.get(SETTINGS, None)
+    is_job = settings is not None and settings.job is not None and settings.job.path == file_path
+    if not is_job and not file_path.name.endswith(".pack.toml"):
         return None
     from pytest_modeleval.packs import PackModule, is_named
 
@@ -211,6 +214,8 @@ def active(config: pytest.Config) -> Run:
         try:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)
             run = Run(config, settings)
+            if settings.job is not None:
+                run.contributed.require(settings.job.own_tasks)
             if any(".pack.toml" in each for each in config.args):
                 from pytest_modeleval.packs import named_packs
 

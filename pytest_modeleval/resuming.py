@@ -272,6 +272,7 @@ def _undertaking(run: Run, group: SampleGroup) -> Undertaking:
         "--modeleval-seed": str(settings.seed),
         "--max-samples": str(settings.max_samples),
         "--sample-seed": str(settings.sample_seed),
+        "few_shot of the job": str(settings.job.job.few_shot if settings.job is not None else None),
         f"epochs of {group.name}": str(group.epochs),
         **_of_model("model", spec),
     }

@@ -21,7 +21,7 @@ from pytest_modeleval.capture import OutputRouting, log_formatter
 from pytest_modeleval.contributed import Contributions
 from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
-from pytest_modeleval.errors import ModelevalError, StopRun
+from pytest_modeleval.errors import ModelevalError, StopRun, UsageError
 from pytest_modeleval.group import Models, SampleGroup
 from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.lookahead import Lookahead, Upcoming, run_inline
@@ -364,10 +364,19 @@ class Run:
         if not held and self.is_in_process(alias):
             for other in self.specs:
                 self.close_engine(other)
-        model = self.pool.open(self.specs[alias])
+        model = self._open(alias)
         if not held:
             self._refuse_what_cannot_run(model)
         return model
+
+    def _open(self, alias: str) -> Model:
+        job = self.settings.job
+        try:
+            return self.pool.open(self.specs[alias])
+        except UsageError as error:
+            if job is None or self.settings.models != (job.model,):
+                raise
+            raise job.explained(error) from None
 
     def models(self, alias: str) -> Models:
         """The model under test and its helpers, by role."""

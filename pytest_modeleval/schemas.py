@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from pytest_modeleval.registry.job import Job
 from pytest_modeleval.registry.pack import Pack
 from pytest_modeleval.results.baseline_schema import BaselineFile
 from pytest_modeleval.results.details_schema import row_schema
@@ -22,6 +23,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TYPES: dict[str, Any] = {
     "baseline": BaselineFile,
     "event": Event,
+    "job": Job,
     "leaderboard": Leaderboard,
     "pack": Pack,
     "results": RunResult,

@@ -223,6 +223,7 @@ class Scoreboard:
             models=models,
             resources=self.resources,
             plugins=self.plugins,
+            job=self.settings.job.record if self.settings.job is not None else None,
         )
         if self.files is not None:
             self.reach("persisting_artifacts")

@@ -104,7 +104,7 @@ def parse_pack(text: bytes, place: str) -> Pack:
         return document.dotted(path)
 
     pack = document.checked(found, Pack, place, named=named)
-    for problem in _problems(pack, found):
+    for problem in problems(pack, found):
         raise UsageError(f"{place}: {problem}")
     return pack
 
@@ -131,8 +131,9 @@ def task_name_in(task: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _problems(pack: Pack, found: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong though every value is of its type, the first first."""
+def problems(pack: Pack, found: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a pack though every value is of its type, the first first; `found` are the
+    values that it was made of."""
     if not pack.task:
         yield "there is no [[task]] in it"
     names: dict[str, int] = {}

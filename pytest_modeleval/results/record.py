@@ -244,6 +244,15 @@ class PluginRecord:
 
 
 @dataclass(slots=True)
+class JobRecord:
+    """The job that asked for the run: its id, the SHA-256 of its file, and its tags."""
+
+    id: str
+    digest: str
+    tags: dict[str, str]
+
+
+@dataclass(slots=True)
 class RunResult:
     """A whole run: results.json is this, as it is.
 
@@ -254,7 +263,8 @@ class RunResult:
     `errors` are the first few, each {id, epoch, error}; `timing` has started, duration_s,
     samples_per_s, tokens_per_s. `usage`, `cost` and `saved` are of all calls, as in Spending;
     `models` tells them apart by the model that was asked, whatever its role. `resources` is what
-    the run took of its machine, `plugins` the distributions of others that had a part in it.
+    the run took of its machine, `plugins` the distributions of others that had a part in it,
+    `job` the file that asked for it, if any.
     """
 
     run_id: str
@@ -270,4 +280,5 @@ class RunResult:
     gate_correction: str = "none"
     resources: dict[str, Any] | None = None
     plugins: list[PluginRecord] = field(default_factory=list)
+    job: JobRecord | None = None
     schema_version: str = SCHEMA_VERSION

@@ -17,6 +17,7 @@ from pytest_modeleval.results.record import (
     Calibration,
     GateRecord,
     Hashes,
+    JobRecord,
     Metric,
     PluginRecord,
     ReliabilityBin,
@@ -96,6 +97,7 @@ def plain(value: Any) -> Any:
 
 def _run(values: dict[str, Any]) -> RunResult:
     run = _record(RunResult, values)
+    run.job = _record(JobRecord, values["job"]) if values.get("job") else None
     run.models = _spendings(values.get("models"))
     run.plugins = [_record(PluginRecord, each) for each in values.get("plugins", ())]
     run.benchmarks = [_benchmark(each) for each in values["benchmarks"]]

@@ -23,13 +23,17 @@ def blocks(page: str) -> list[tuple[str, str, str]]:
 
 def test_every_option_is_described() -> None:
     rows = re.findall(
-        r"^\| `(--[\w-]+).*?` ?(…)? \| `(\w+)` \| `(\w+)` \|",
+        r"^\| `(--[\w-]+).*?` ?(…)? \| `(\w+)` \| (?:`(\w+)`|–) \|",
         (DOCS / "options.md").read_text("utf-8"),
         re.M,
     )
     described = {flag: (bool(more), variable, key) for flag, more, variable, key in rows}
     assert described == {
-        option.flag: (option.repeatable, f"MODELEVAL_{option.key.upper()}", option.key)
+        option.flag: (
+            option.repeatable,
+            f"MODELEVAL_{option.key.upper()}",
+            option.key if option.in_table else "",
+        )
         for option in OPTIONS
     }
     assert len(rows) == len(OPTIONS)

@@ -19,6 +19,7 @@ RECORDS = {
     "Run": record.RunResult,
     "Plugin": record.PluginRecord,
     "Hashes": record.Hashes,
+    "Job": record.JobRecord,
     "Benchmark": record.BenchmarkResult,
     "Spending": record.Spending,
     "Metric": record.Metric,
