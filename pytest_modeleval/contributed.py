@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from packaging.utils import canonicalize_name
 
-from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
+from pytest_modeleval.datasets.known import REGISTERED
+from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.installed_plugins import load_plugins
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry

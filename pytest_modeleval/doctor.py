@@ -16,7 +16,7 @@ from importlib.metadata import (
 from importlib.util import find_spec
 from pathlib import Path
 
-from pytest_modeleval.datasets.registered import REGISTERED
+from pytest_modeleval.datasets.known import REGISTERED
 from pytest_modeleval.models.catalog import BACKENDS
 from pytest_modeleval.options import RunConfig, load
 from pytest_modeleval.registry.finding import GROUP as PACKS

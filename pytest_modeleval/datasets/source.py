@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
@@ -14,7 +15,9 @@ from pytest_modeleval.datasets.few_shot import Examples, FewShot
 from pytest_modeleval.datasets.files import EXTENSIONS, open_file
 from pytest_modeleval.datasets.hub import HubAddress, HubDataset, open_hub
 from pytest_modeleval.datasets.iterable import IterableDataset
-from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
+from pytest_modeleval.datasets.known import REGISTERED
+from pytest_modeleval.datasets.parts import PartedDataset
+from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
 from pytest_modeleval.errors import DatasetError, DatasetMissing
 
@@ -115,8 +118,13 @@ def _open_hub(
 ) -> Dataset:
     """A split on the hub; one that is registered may also lie in a data folder."""
     for dataset in registered:
-        if (dataset.hub, dataset.config) == (address.name, address.config):
+        if dataset.hub != address.name:
+            continue
+        if address.config == dataset.config and not dataset.parts:
             return _open_registered(dataset, address.split, folders)
+        if address.config in dataset.parts:
+            part = replace(dataset, parts=(str(address.config),))
+            return _open_registered(part, address.split, folders)
     try:
         return open_hub(address)
     except DatasetMissing as error:
@@ -126,6 +134,13 @@ def _open_hub(
 
 
 def _open_registered(registered: RegisteredDataset, split: str, folders: Sequence[Path]) -> Dataset:
+    if registered.parts:
+        parts = {
+            str(part.config): _open_registered(part, split, folders)
+            for part in registered.each_part()
+        }
+        parted = PartedDataset(registered.name, parts, registered.part_field)
+        return _named(parted, registered, split)
     local = _local(registered, split, folders)
     return _from_hub(registered, split, folders) if local is None else local
 

@@ -10,7 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from pytest_modeleval.datasets.few_shot import FewShot
-from pytest_modeleval.datasets.registered import REGISTERED, RegisteredDataset
+from pytest_modeleval.datasets.known import REGISTERED
+from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.datasets.source import open_dataset, open_samples
 from pytest_modeleval.errors import DatasetError

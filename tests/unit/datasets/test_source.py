@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modeleval.datasets.known import REGISTERED
 from pytest_modeleval.datasets.source import open_dataset, open_samples
 from pytest_modeleval.errors import DatasetError, DatasetMissing
 
@@ -62,12 +63,15 @@ def test_an_unknown_extension(here):
     )
 
 
-@pytest.mark.parametrize(("name", "hint"), [("gsm8", "did you mean 'gsm8k'? "), ("elsewhere", "")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("gsm8", "did you mean 'gsm8k' or 'mgsm'? "), ("elsewhere", "")]
+)
 def test_an_unknown_name(name, hint):
     with pytest.raises(DatasetError) as error:
         open_dataset(name)
+    known = ", ".join(sorted(dataset.name for dataset in REGISTERED))
     assert str(error.value) == (
-        f"no dataset is registered as {name!r}: {hint}(registered: gsm8k, qasc, squad; "
+        f"no dataset is registered as {name!r}: {hint}(registered: {known}; "
         "a file is named with its extension, .jsonl, .jsonl.gz, .csv, .tsv, .parquet)"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modeleval.datasets.registered import REGISTERED
+from pytest_modeleval.datasets.known import REGISTERED
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.registry.data_task import DataTask
 from pytest_modeleval.registry.reading import parse_pack

@@ -14,13 +14,36 @@ from pytest_modeleval.scorers import (
     chrf,
     exact_match,
     f1,
+    follows,
     last_number,
     number,
     regex,
     rouge,
+    same_formula,
+    same_literal,
+    stated_answer,
 )
 
 TARGET = "the quick brown fox jumps over the lazy dog"
+
+INSTRUCTIONS: dict[str, dict[str, object]] = {
+    "keywords:forbidden_words": {"forbidden_words": ["the", "a"]},
+    "length_constraints:number_sentences": {"num_sentences": 3, "relation": "less than"},
+    "length_constraints:number_paragraphs": {"num_paragraphs": 3},
+    "length_constraints:nth_paragraph_first_word": {
+        "num_paragraphs": 2,
+        "nth_paragraph": 1,
+        "first_word": "the",
+    },
+    "detectable_content:number_placeholders": {"num_placeholders": 10**9},
+    "detectable_content:postscript": {"postscript_marker": "P.P.S"},
+    "detectable_format:number_bullet_lists": {"num_bullets": 3},
+    "detectable_format:number_highlighted_sections": {"num_highlights": 10**9},
+    "detectable_format:multiple_sections": {"section_spliter": "the", "num_sections": 10**9},
+    "detectable_format:json_format": {},
+    "detectable_format:title": {},
+    "change_case:capital_word_frequency": {"capital_frequency": 9, "capital_relation": "at least"},
+}
 
 SCORERS: dict[str, Callable[[str], object]] = {
     "last_number": last_number,
@@ -34,6 +57,10 @@ SCORERS: dict[str, Callable[[str], object]] = {
     "rouge": lambda text: rouge(text, TARGET),
     "rouge2": lambda text: rouge(text, TARGET, variant="rouge2"),
     "rougeLsum": lambda text: rouge(text, TARGET, variant="rougeLsum"),
+    "same_formula": lambda text: same_formula(text, "1"),
+    "same_literal": lambda text: same_literal(text, "1"),
+    "stated_answer": stated_answer,
+    "follows": lambda text: follows(text, list(INSTRUCTIONS), list(INSTRUCTIONS.values())),
 }
 
 SHAPES = [
@@ -55,6 +82,15 @@ SHAPES = [
     "\\boxed{A}",
     "\\frac{1",
     "\\frac{" + "1" * 500,
+    "\\frac ",
+    "1\\text{ ",
+    "\\text{",
+    "[",
+    "]",
+    "<<",
+    "p.",
+    "***",
+    "* ",
     "answer",
     "answer is ",
     "answer is" + " " * 100,
