@@ -252,11 +252,17 @@ version = "RANGE"
         )
         result.stdout.no_fnmatch_line("*workers*")
 
-    def test_without_a_model_as_well(self, acme: Project) -> None:
-        self.pack(acme, ">=2")
+    def test_without_a_model_before_the_benchmark_is_imported(self, acme: Project) -> None:
+        acme.file("import not_there\n" + SUMS)
+        self.pack(acme, ">=2", package="not-there")
         result = acme.run("--collect-only", "sums.pack.toml", model=None)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(["ERROR: sums.pack.toml needs the plugin acme-evals>=2, but *"])
+        result.stderr.fnmatch_lines(
+            [
+                "ERROR: sums.pack.toml needs the plugin not-there>=2, which is not installed: "
+                'pip install "not-there>=2"'
+            ]
+        )
 
     def test_switched_off(self, acme: Project) -> None:
         self.pack(acme, "")
