@@ -20,8 +20,9 @@ def shown(text: str) -> str:
 
 
 def raised(error: BaseException) -> str:
-    """What was raised, and the line that did it."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What was raised, and the line that did it. Of a message the first line is enough."""
+    first = str(error).partition("\n")[0]
+    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     if isinstance(error, SyntaxError):
         return text  # which names its line
     lines = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_file()]

@@ -27,6 +27,7 @@ PLUGIN = {
     "README.md": "first_plugin/README.md.txt",
     "$module/__init__.py": "first_plugin/module.py.txt",
     "$module/questions.jsonl": QUESTIONS,
+    "$module/$name.pack.toml": "first_plugin/pack.toml.txt",
     "tests/test_$module.py": "first_plugin/test_module.py.txt",
 }
 """Those of a first plugin: names and texts with `$name`, `$module` and `$version`."""
@@ -83,12 +84,13 @@ def write_plugin(name: str, folder: Path | None) -> str:
     where = quote(str(folder))
     return "\n".join(
         [
-            f"Written: {folder / module / '__init__.py'} (a scorer and a dataset), its tests, and",
-            f"{folder / 'pyproject.toml'}, which tells pytest-modeleval of it.",
+            f"Written: {folder / module / '__init__.py'} (a scorer and a dataset), a pack, a test,",
+            f"and {folder / 'pyproject.toml'}, which tells pytest-modeleval of them.",
             "",
-            "Now install it, and run its tests:",
+            "Now install it, and run its test, and its pack on the small model that ships:",
             f"  pip install -e {where}",
             f"  pytest {where}",
+            f"  pytest --model=tiny --pack {name}",
         ]
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_modeleval.errors import ModelevalError, UsageError
+from pytest_modeleval.plain_text import raised
 from pytest_modeleval.recorder import is_metric_name, score
 from pytest_modeleval.registry.document import no_such, shown
 
@@ -31,10 +32,7 @@ class TaskScorer:
         except ModelevalError:
             raise
         except Exception as error:  # of another's function: an AssertionError is no wrong answer
-            first = str(error).partition("\n")[0]
-            raise ModelevalError(
-                f"scorer {self.name} raised {type(error).__name__}: {first}"
-            ) from error
+            raise ModelevalError(f"scorer {self.name} raised {raised(error)}") from error
         number = score(self.name, value)
         return self.pass_at is None or number >= self.pass_at
 

@@ -82,6 +82,7 @@ class TestInit:
         written = sorted(str(each.relative_to(folder)) for each in folder.rglob("*.*"))
         assert written == [
             "README.md",
+            "acme_evals/Acme-evals.pack.toml",
             "acme_evals/__init__.py",
             "acme_evals/questions.jsonl",
             "pyproject.toml",

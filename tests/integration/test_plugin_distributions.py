@@ -76,11 +76,10 @@ def test_they_are_installed_for_real(environment: Environment) -> None:
     assert (environment.site / "roman_evals-1.0.0.dist-info").is_dir()
 
 
-def test_a_project_uses_both(environment: Environment) -> None:
-    """And their own tests pass."""
-    (environment.folder / "test_both.py").write_text(
+def test_a_project_uses_the_example(environment: Environment) -> None:
+    """Its pack, its scorer, dataset and backend; and the tests of both packages pass."""
+    (environment.folder / "test_own.py").write_text(
         """
-from acme_evals import mentions
 from pytest_modeleval import benchmark
 from roman_evals import roman_number
 
@@ -88,33 +87,36 @@ from roman_evals import roman_number
 async def test_roman(sample, model):
     reply = await model.chat(f"Write {sample.input} in Roman numerals.")
     assert roman_number(reply.text, sample.target)
-
-@benchmark("acme-evals")
-async def test_acme(sample, model):
-    reply = await model.chat(sample.input)
-    assert mentions(reply.text, sample.target)
 """
     )
     told = environment.run(
         *["pytest", "-p", "no:randomly", "--model=roman:clock", "--rootdir=."],
-        *["roman/tests", "acme/tests", "test_both.py"],
+        *["roman/tests", "acme/tests", "test_own.py", "--pack=roman"],
     )
-    assert "14 passed, 15 wrong" in told
-    assert "6 right, 3 wrong, 0 error of 9" in told
-    assert "0 right, 12 wrong, 0 error of 12" in told
-    assert environment.results()["plugins"] == [
-        {
-            "name": "acme-evals",
-            "version": "0.1.0",
-            "provides": {"datasets": ["acme-evals"], "scorers": ["mentions"]},
+    assert told.count("6 right, 3 wrong, 0 error of 9") == 2, "in Python, and as data"
+    assert "9 right, 0 wrong, 0 error of 9" in told
+    roman = {
+        "name": "roman-evals",
+        "version": "1.0.0",
+        "provides": {
+            "backends": ["roman"],
+            "datasets": ["roman-numerals"],
+            "scorers": ["roman_number"],
+            "packs": ["roman"],
         },
-        {
-            "name": "roman-evals",
-            "version": "1.0.0",
-            "provides": {
-                "backends": ["roman"],
-                "datasets": ["roman-numerals"],
-                "scorers": ["roman_number"],
-            },
-        },
-    ]
+    }
+    assert roman in environment.results()["plugins"]
+
+
+def test_the_template_runs_as_its_readme_says(environment: Environment) -> None:
+    pytest.importorskip("xllamacpp")
+    told = environment.run(
+        *["pytest", "-p", "no:randomly", "--model=tiny", "--rootdir=.", "--pack", "acme-evals"],
+    )
+    assert " right" in told and "verdict: passed" in told
+    (plugin,) = (each for each in environment.results()["plugins"] if each["name"] == "acme-evals")
+    assert plugin["provides"] == {
+        "datasets": ["acme-evals"],
+        "scorers": ["mentions"],
+        "packs": ["acme-evals"],
+    }
