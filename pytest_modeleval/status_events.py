@@ -45,10 +45,14 @@ Kind = TypeVar("Kind", bound=Event)
 
 def set_stdout_apart(config: pytest.Config) -> None:
     """Events have standard output to themselves: what anything else writes there, pytest, a
-    library or a program that a test starts, goes to standard error."""
-    sys.stdout.flush()
-    config.stash[STDOUT] = apart = os.dup(1)
-    os.dup2(2, 1)
+    library or a program that a test starts, goes to standard error. Raises pytest.UsageError where
+    one of them is closed."""
+    try:
+        config.stash[STDOUT] = apart = os.dup(1)
+        sys.stdout.flush()
+        os.dup2(2, 1)
+    except (OSError, AttributeError):  # sys.stdout is None then
+        raise pytest.UsageError("--events -: standard output or standard error is closed") from None
 
     def restore() -> None:
         sys.stdout.flush()
@@ -71,6 +75,7 @@ class StatusEvents:
         self.counts = Counts(time.monotonic())
         self._phases = 0
         self._written = False
+        self._collected = True
         self._looked = 0.0
         self._told: dict[tuple[str, str], int] = {}
         self.scoreboard.reach = self.reach
@@ -97,6 +102,9 @@ class StatusEvents:
     def pytest_collection_modifyitems(self) -> None:
         """Where the first benchmark that was collected has brought this in."""
         self.reach("loading_data")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._collected = self._collected and not report.failed
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
@@ -137,9 +145,10 @@ class StatusEvents:
     def _ending(self, result: RunResult | None, exit_status: int) -> Ending:
         unwritten = result is not None and not self._written
         broken = exit_status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
-        if unwritten or broken or self.session.unwritten:
+        stopped = exit_status == pytest.ExitCode.INTERRUPTED
+        if unwritten or broken or self.session.unwritten or (stopped and not self._collected):
             return "failed"
-        if exit_status == pytest.ExitCode.INTERRUPTED or (result and not result.complete):
+        if stopped or (result is not None and not result.complete):
             return "interrupted"
         return "completed" if result is not None or exit_status == 0 else "failed"
 

@@ -87,7 +87,11 @@ def test_progress_comes_at_intervals(project: Project, seconds: int) -> None:
     project.conftest(f"import pytest_modeleval.status_events as told\ntold.EVERY = {seconds}")
     project.file(ARITHMETIC)
     project.run("--events=events.jsonl")
-    told = [each for each in events(project) if each["kind"] == "progress"]
+    found = events(project)
+    assert [each.get("phase", each["kind"]) for each in found][2:4] == [
+        *("running_evaluation", "progress")
+    ]
+    told = [each for each in found if each["kind"] == "progress"]
     scores = [score["done"] for each in told for score in each["scores"]]
     if seconds:
         assert len(told) == 2, "the first and the last word"
@@ -107,23 +111,21 @@ def test_ctrl_c(project: Project) -> None:
 def test_a_run_that_stops_early(project: Project) -> None:
     project.conftest(
         """
-from pytest_modeleval.errors import StopRun
+import asyncio
+import pytest_modeleval.time_limit as limit
+limit.GRACE = 0.1
 
 class Backend(Probe):
-    concurrency = 1
-
     async def reply(self, text, number):
-        if number >= 2:
-            raise StopRun("the 2 s of --max-time are over")
-        return text
+        await asyncio.Event().wait()
 """
     )
     project.file(gated(0.5))
-    assert project.run("--events=events.jsonl").ret == 1
+    assert project.run("--events=events.jsonl", "--max-time=0.5").ret == 1
     found = events(project)
     assert steps(found) == [*PHASES, *CLOSING, "interrupted"]
     assert (found[-1]["verdict"], found[-1]["reason"]) == (
-        *("undecided", "the 2 s of --max-time are over"),
+        *("undecided", "the 0.5 s of --max-time are over"),
     )
 
 
@@ -134,6 +136,14 @@ def test_a_run_that_cannot_begin(project: Project) -> None:
     last = events(project)[-1]
     assert (last["phase"], last["verdict"], last["exit_status"]) == ("failed", None, 4)
     assert last["reason"].startswith("--resume nothing: there is no such run")
+
+
+def test_a_file_that_cannot_be_collected(project: Project) -> None:
+    project.file(ARITHMETIC)
+    project.file("def test_broken(:", "test_other")
+    assert project.run("--events=events.jsonl").ret == pytest.ExitCode.INTERRUPTED
+    last = events(project)[-1]
+    assert (last["phase"], last["reason"]) == ("failed", "1 error during collection")
 
 
 def test_a_file_that_cannot_be_made_is_refused(project: Project) -> None:
