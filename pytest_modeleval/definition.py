@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from pytest_modeleval.corpus_metric import CorpusMetric
+from pytest_modeleval.datasets.dataset import Dataset
 from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.errors import UsageError
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Records: TypeAlias = "Dataset | Iterable[Mapping[str, Any]]"
+Source: TypeAlias = "str | Records | Callable[[], Records]"
 ATTRIBUTE = "__modeleval__"
 
 
@@ -33,7 +36,7 @@ class Benchmark:
     benchmark's own `max_samples`, and fields of the `sampling` of every request to the model under
     test, whatever its body asks for."""
 
-    dataset: str | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
+    dataset: Source
     gates: tuple[str, ...] = ()
     sample: Callable[[Mapping[str, Any]], Any] | None = None
     few_shot: FewShot | None = None
@@ -48,7 +51,7 @@ class Benchmark:
 
 
 def benchmark(
-    dataset: str | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]],
+    dataset: Source,
     *,
     gates: Sequence[str] = (),
     sample: Callable[[Mapping[str, Any]], Any] | None = None,

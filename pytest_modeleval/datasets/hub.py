@@ -96,12 +96,17 @@ def _import_datasets(address: HubAddress) -> Any:
         raise DatasetMissing(
             f"{address} needs the package 'datasets': pip install 'pytest-modeleval[hf]'"
         )
-    # Read once, at import: no telemetry, and no half minute of retries where there is no network.
+    settle_hub()
+    return importlib.import_module("datasets")
+
+
+def settle_hub() -> None:
+    """Set what the hub's packages read once, at import: no telemetry, and no half minute of retries
+    where there is no network."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
     if not ({"HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"} & os.environ.keys()) and not _hub_answers():
         os.environ["HF_HUB_OFFLINE"] = "1"
-    return importlib.import_module("datasets")
 
 
 def _hub_answers() -> bool:

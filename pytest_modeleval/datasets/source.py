@@ -59,6 +59,8 @@ def open_dataset(
             raise _unknown_name(text, list(known))
         return _open_path(Path(text), base)
     records = source() if callable(source) else source
+    if isinstance(records, Dataset):
+        return records
     if not isinstance(records, Iterable) or isinstance(records, (str, bytes, Mapping)):
         raise DatasetError(
             f"a dataset cannot be of type {type(records).__name__}; expected a registered name, "

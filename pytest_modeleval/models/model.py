@@ -81,6 +81,15 @@ class Model:
         return self.backend.identity
 
     @property
+    def settled(self) -> Mapping[str, Any]:
+        """The fields of `Sampling` that a call in this body has no say in: those that its pack,
+        the alias or the command line gives."""
+        recorder = current.get()
+        if recorder is None or self.role != "model" or not recorder.sampling:
+            return self._said
+        return {**recorder.sampling, **self._said}
+
+    @property
     def blocking(self) -> BlockingModel:
         """The same model for code that does not await."""
         return BlockingModel(self, self._loop)
@@ -204,10 +213,7 @@ class Model:
 
     def _begin(self, recorder: Recorder | None, asked: dict[str, Any]) -> tuple[int, Sampling]:
         number = recorder.begin_call() if recorder is not None else 0
-        if recorder is not None and self.role == "model":
-            asked = {**asked, **recorder.sampling}
-        if self._said:
-            asked = {**asked, **self._said}
+        asked = {**asked, **self.settled}
         fields = checked(asked)
         if recorder is not None and "seed" not in fields:
             fields["seed"] = recorder.seed_of_call(number)
