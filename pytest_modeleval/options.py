@@ -73,6 +73,8 @@ class RunConfig:
     cache_file: Path
     cache_size: int
     packs: tuple[str, ...]
+    lighteval: tuple[str, ...]
+    lighteval_tasks: str | None
     pack_path: tuple[Path, ...]
     job: JobFile | None
 
@@ -427,6 +429,19 @@ OPTIONS = (
         metavar="DIR",
         repeatable=True,
     ),
+    Option(
+        "--lighteval",
+        'tasks of LightEval to run, such as "gsm8k|5,arc:challenge|25"; repeatable',
+        metavar="TASK|SHOTS[,…]",
+        repeatable=True,
+        in_table=False,
+    ),
+    Option(
+        "--lighteval-tasks",
+        "Python file with a TASKS_TABLE of further tasks for --lighteval",
+        metavar="FILE",
+        in_table=False,
+    ),
 )
 
 
@@ -524,6 +539,10 @@ def load(command_line: Callable[[str], Any], root: Path) -> RunConfig:
         cache_file=_base("cache_file", command_line, root) / said["cache_file"],
         cache_size=said["cache_size"],
         packs=tuple(said["pack"]),
+        lighteval=tuple(
+            each.strip() for named in said["lighteval"] for each in named.split(",") if each.strip()
+        ),
+        lighteval_tasks=said["lighteval_tasks"] and str(Path.cwd() / said["lighteval_tasks"]),
         pack_path=tuple(
             _base("pack_path", command_line, root) / folder
             for folder in said["pack_path"] or ["benchmarks"]

@@ -149,12 +149,30 @@ class PackModule(pytest.Module):
             source = self._source(path)
             yield source, name, _with_overrides(source.function(own), task)
         elif task.lighteval is not None:
-            raise UsageError("LightEval's tasks are not available")
+            yield from self._of_lighteval(task, name)
         else:
             run = active(self.config)
             known = run.contributed
             function = DataTask(task, known.scorers(), run.registered_datasets).as_function()
             yield self, name, self._adapted(function, task)
+
+    def _of_lighteval(
+        self, task: Task, name: str
+    ) -> Iterator[tuple[pytest.Module, str, TaskFunction]]:
+        """One benchmark, or those of a superset, each with its part of the superset's name."""
+        from pytest_modeleval.integrations.lighteval import lighteval_tasks
+
+        assert task.lighteval is not None
+        found = lighteval_tasks(
+            task.lighteval,
+            few_shot=task.few_shot,
+            parameters=task.parameters,
+            custom_tasks=task.custom_tasks and self.pack_file.folder / task.custom_tasks,
+            folders=active(self.config).settings.data,
+        )
+        for each in found:
+            own_name = name if len(found) == 1 else each.name_within(name)
+            yield self, own_name, self._adapted(each.function, task)
 
     def _adapted(self, function: TaskFunction, task: Task) -> TaskFunction:
         """With what the task says otherwise, and a place in the pack for people to look at."""
@@ -263,7 +281,7 @@ def _with_overrides(function: TaskFunction, task: Task) -> TaskFunction:
 def overridden(definition: Benchmark, task: Task) -> Benchmark:
     """A benchmark's definition with what a task says otherwise."""
     own: dict[str, Any] = {}
-    if task.few_shot is not None:
+    if task.few_shot is not None and task.lighteval is None:  # which shows its examples itself
         shown = definition.few_shot or FewShot(0)
         own["few_shot"] = replace(shown, count=task.few_shot) if task.few_shot else None
     if task.epochs is not None:

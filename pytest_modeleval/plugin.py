@@ -89,6 +89,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_modeleval.packs import add_named
 
         add_named(config)
+    if config.getoption("modeleval_lighteval") or os.environ.get("MODELEVAL_LIGHTEVAL"):
+        from pytest_modeleval.lighteval_option import add_tasks
+
+        add_tasks(config)
     led = "modeleval_journal" in getattr(config, "workerinput", {})
     if led or job or config.getoption("modeleval_model") or _leads_workers(config):
         active(config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,8 +43,7 @@ def library() -> Any:
     import nltk
     from huggingface_hub import HfApi
 
-    timeouts: Any = importlib.import_module("lighteval.utils.timeout")
-    timeouts.timeout = time_limit
+    _replace_time_limits()
     with (
         mock.patch.object(nltk, "download", lambda *names, **named: False),
         # Judges are looked for with an argument that newer versions of the hub refuse.
@@ -55,6 +55,19 @@ def library() -> Any:
         _configs(registry)
     nltk.download = _only_what_is_missing(nltk.download, nltk.data.find)
     return importlib.import_module("lighteval")
+
+
+def _replace_time_limits() -> None:
+    timeouts: Any = importlib.import_module("lighteval.utils.timeout")
+    timeouts.timeout = time_limit
+    comparison: Any = importlib.import_module("lighteval.metrics.utils.math_comparison")
+    comparison.timeout = time_limit
+    dynamic: Any = importlib.import_module("lighteval.metrics.dynamic_metrics")
+    metric = dynamic.MultilingualExtractiveMatchMetric
+    limited = metric.add_to_specifics_with_timeout
+    if not hasattr(limited, "__wrapped__"):  # decorated before this process came here
+        own = inspect.getclosurevars(limited).nonlocals["func"]
+        metric.add_to_specifics_with_timeout = time_limit(2)(own)
 
 
 def with_tiny_benchmarks() -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_modeleval.corpus_metric import CorpusMetric
 from pytest_modeleval.datasets.sample import Sample
-from pytest_modeleval.definition import Benchmark
+from pytest_modeleval.definition import ATTRIBUTE, Benchmark
 from pytest_modeleval.integrations.lighteval.aggregation import FUNCTION
 from pytest_modeleval.integrations.lighteval.asking import ask
 from pytest_modeleval.integrations.lighteval.documents import Documents
@@ -32,15 +32,22 @@ Body = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class TaskFunction:
-    """One task: `spec` is LightEval's own name of it ("arc:challenge|25"), `name` the same as a
-    part of a node id ("arc-challenge-25"). `function` takes `sample` and `model`. `primary` is the
-    metric that says whether a sample is right, None where no number does."""
+    """One task: `spec` is LightEval's own name of it ("mmlu:anatomy|5"), `function` takes `sample`
+    and `model`. `primary` is the metric that says whether a sample is right, None where no number
+    does."""
 
     spec: str
-    name: str
     function: Body
     definition: Benchmark
     primary: str | None
+
+    def name_within(self, superset: str) -> str:
+        """Its name where its superset's is given: mmlu_anatomy of mmlu, mmlu:anatomy|5 of mmlu|5,
+        as LightEval itself would call it."""
+        if "|" in superset:
+            return self.spec
+        subset = self.spec.partition(":")[2].rpartition("|")[0]
+        return f"{superset}_{re.sub(r'[^A-Za-z0-9_.-]+', '_', subset)}"
 
 
 def lighteval_tasks(
@@ -97,7 +104,6 @@ class _Task:
         self._thread = ThreadPoolExecutor(1, "modeleval-lighteval")
 
     def as_function(self) -> TaskFunction:
-        name = re.sub(r"[^A-Za-z0-9_.]+", "-", self._spec).strip("-.")
         corpus = self._measures.of_corpus
         arguments = {
             "spec": str(self._own),
@@ -115,8 +121,8 @@ class _Task:
         async def body(sample: Sample, model: Model) -> None:
             await self._judge(sample, model)
 
-        body.__name__ = body.__qualname__ = name
-        return TaskFunction(self._spec, name, body, definition, self._primary)
+        setattr(body, ATTRIBUTE, definition)
+        return TaskFunction(self._spec, body, definition, self._primary)
 
     @property
     def _primary(self) -> str | None:
