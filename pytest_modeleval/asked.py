@@ -24,6 +24,11 @@ class Asked:
             else:
                 self._whole.append(place)
 
+    def names(self, path: Path, name: str) -> bool:
+        """Whether an item with brackets was named by its full node id."""
+        function, _, part = name.partition("[")
+        return part.removesuffix("]") in self._parts.get((path, function), ())
+
     def named(self, template: pytest.Function) -> set[str] | None:
         """What stands in brackets for this function; None where it is wanted whole."""
         path = next(node.path for node in template.listchain() if isinstance(node, pytest.File))

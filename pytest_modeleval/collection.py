@@ -17,8 +17,10 @@ from pytest_modeleval.gates import Gate, check, parse_gate, parse_gates
 from pytest_modeleval.gates.corpus import check_corpus
 from pytest_modeleval.gates.derived import check_derived, is_derived
 from pytest_modeleval.group import SampleGroup
-from pytest_modeleval.items import GateItem, MissingItem, SampleItem
+from pytest_modeleval.items import GateItem, JudgedItem, MissingItem, SampleItem
 from pytest_modeleval.module_text import ModuleText
+from pytest_modeleval.pack_gates import Member, PackGateItem
+from pytest_modeleval.packs import PackModule
 from pytest_modeleval.recorder import BUILT_IN_METRICS
 from pytest_modeleval.results.baseline import Baseline
 from pytest_modeleval.run import Run
@@ -78,6 +80,11 @@ def in_brackets(item: pytest.Item) -> str:
 def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> list[pytest.Item]:
     _check_body(template)
     model, params = _model_and_params(run, template)
+    base = template.nodeid.partition("[")[0]
+    pack = template.getparent(PackModule)
+    if pack is not None and definition.task is not None:
+        name = f"{base}[{params}]" if params else base
+        pack.members.append(Member(definition.task, definition.primary, model, name))
     gate_texts = _gate_texts(run, template, definition)
     try:
         samples, rows = _samples(run, template, definition)
@@ -101,6 +108,7 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
         updating=run.settings.baseline_update,
         order_seed=_order_seed(run, template, early_stop),
         early_stop=early_stop,
+        pack=pack,
     )
     run.groups.append(group)
     return list(_items(run, group))
@@ -139,8 +147,11 @@ def complete(run: Run, session: pytest.Session) -> None:
     it speaks of, count what is left of each benchmark, and keep that together."""
     samples: dict[SampleGroup, list[SampleItem]] = {group: [] for group in run.groups}
     gates: dict[SampleGroup, list[GateItem]] = {}
+    packs: list[PackGateItem] = []
     for item in session.items:
-        if isinstance(item, SampleItem):
+        if isinstance(item, PackGateItem):
+            packs.append(item)
+        elif isinstance(item, SampleItem):
             samples[item.group].append(item)
         elif isinstance(item, GateItem):
             gates.setdefault(item.group, []).append(item)
@@ -151,6 +162,7 @@ def complete(run: Run, session: pytest.Session) -> None:
             not chosen or session.config.getoption("lf", False) or _named(run, own)
         ):
             chosen[:] = [SampleItem.make(group, row) for row in group.rows]
+    _complete_packs(run, session, samples, packs)
     compared = [gate for group in run.groups for gate in group.gates if gate.kind == "regression"]
     for group, chosen in samples.items():
         if (turns := group.turns()) is not None:
@@ -161,6 +173,27 @@ def complete(run: Run, session: pytest.Session) -> None:
     session.items[:] = _together(session.items, samples, gates)
 
 
+def _complete_packs(
+    run: Run,
+    session: pytest.Session,
+    samples: dict[SampleGroup, list[SampleItem]],
+    gates: Sequence[PackGateItem],
+) -> None:
+    """As a benchmark's gate, one on a pack's score brings the samples that it speaks of, where none
+    were chosen. A pack knows now which of its gates were."""
+    for pack in {group.pack: None for group in samples if group.pack is not None}:
+        pack.selected_gates = {(gate.model, gate.gate.name) for gate in gates if gate.pack is pack}
+    for gate in gates:
+        own = [group for group in samples if gate.speaks_of(group)]
+        named = run.asked.names(gate.path, gate.name)
+        if named or session.config.getoption("lf", False) or not any(map(samples.get, own)):
+            for group in own:
+                samples[group][:] = [SampleItem.make(group, row) for row in group.rows]
+    for item in session.items:
+        if isinstance(item, MissingItem) and (of := item.getparent(PackModule)) is not None:
+            item.plan.pack = of.plan(item.plan.model)
+
+
 def _together(
     items: Sequence[pytest.Item],
     samples: dict[SampleGroup, list[SampleItem]],
@@ -169,18 +202,26 @@ def _together(
     """A benchmark's samples side by side and its gates behind them, wherever another plugin has
     put them (--ff, --nf, pytest-randomly): fixtures are set up once, and gates speak of all. Those
     against a baseline come at the end of all, since they are judged together."""
-    last = []
+    last: list[JudgedItem] = []
+    of_packs: list[JudgedItem] = []
     for item in items:
-        if not isinstance(item, (SampleItem, GateItem)):
+        if isinstance(item, PackGateItem):
+            of_packs.append(item)
+            groups = [group for group in samples if item.speaks_of(group)]
+        elif isinstance(item, (SampleItem, GateItem)):
+            groups = [item.group] if item.group in samples else []
+        else:
             yield item
-        elif item.group in samples:
-            yield from samples.pop(item.group)
-            for gate in gates.get(item.group, ()):
+            continue
+        for group in groups:
+            yield from samples.pop(group)
+            for gate in gates.get(group, ()):
                 if gate.gate.kind == "regression":
                     last.append(gate)
                 else:
                     yield gate
     yield from last
+    yield from of_packs
 
 
 def _named(run: Run, gates: Sequence[GateItem]) -> bool:

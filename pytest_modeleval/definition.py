@@ -34,7 +34,8 @@ ATTRIBUTE = "__modeleval__"
 class Benchmark:
     """What `@benchmark` was given, the fields are its arguments; and what a pack adds to it: a
     benchmark's own `max_samples`, and fields of the `sampling` of every request to the model under
-    test, whatever its body asks for."""
+    test, whatever its body asks for, the name of the `task` that it belongs to, and the
+    `primary` metric, which the pack's score is made of."""
 
     dataset: Source
     gates: tuple[str, ...] = ()
@@ -48,6 +49,8 @@ class Benchmark:
     corpus_metrics: tuple[CorpusMetric, ...] = ()
     max_samples: int | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    task: str | None = None
+    primary: str = "accuracy"
 
 
 def benchmark(

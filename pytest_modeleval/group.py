@@ -31,6 +31,7 @@ from pytest_modeleval.tally import Plan
 
 if TYPE_CHECKING:
     from pytest_modeleval.otel import Telemetry
+    from pytest_modeleval.packs import PackModule
     from pytest_modeleval.results.kept import KeptRows
 
 
@@ -62,6 +63,7 @@ class SampleGroup:
         updating: bool = False,
         order_seed: str | None = None,
         early_stop: bool = False,
+        pack: PackModule | None = None,
     ) -> None:
         self.template = template
         self.definition = definition
@@ -78,6 +80,7 @@ class SampleGroup:
         self.updating = updating
         self.order_seed = order_seed
         self.early_stop = early_stop
+        self.pack = pack
         self.family = 1
         self.enough = False
         self.refusal: str | None = None
@@ -173,6 +176,7 @@ class SampleGroup:
             task_hash=self.task_hash,
             refusal=self.refusal,
             place=self.place,
+            pack=self.pack.plan(self.model) if self.pack is not None else None,
         )
 
     def _column(self, name: str) -> list[Any]:

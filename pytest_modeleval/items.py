@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from _pytest._code import ExceptionInfo
@@ -22,7 +22,11 @@ from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.plain_text import shown
+from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.tally import Plan
+
+if TYPE_CHECKING:
+    from pytest_modeleval.scoreboard import Scoreboard
 
 
 def _own(name: str, make: Callable[[SampleItem], Any]) -> Any:
@@ -166,25 +170,17 @@ def is_kept(item: pytest.Item) -> bool:
     return isinstance(item, SampleItem) and item.group.is_kept(item.row)
 
 
-class GateItem(pytest.Item):
-    """A gate as a pytest item: `test_gsm8k[gate:accuracy]`, after the samples it speaks of."""
+class JudgedItem(pytest.Item):
+    """A gate as a pytest item, after the samples it speaks of. `record` is there once it ran."""
 
-    def __init__(self, *, group: SampleGroup, gate: Gate, **rest: Any) -> None:
+    def __init__(self, *, gate: Gate, **rest: Any) -> None:
         super().__init__(**rest)
-        self.group = group
         self.gate = gate
+        self.record: GateRecord | None = None
 
-    @classmethod
-    def make(cls, group: SampleGroup, gate: Gate) -> GateItem:
-        item: GateItem = cls.from_parent(
-            cast(pytest.Collector, group.template.parent),
-            name=f"{group.template.originalname}[{gate_part(group, gate)}]",
-            nodeid=gate_node_id(group, gate),
-            group=group,
-            gate=gate,
-        )
-        item.own_markers.extend(group.template.own_markers)
-        return item
+    def judged(self, scoreboard: Scoreboard) -> GateRecord:
+        """The gate's verdict now."""
+        raise NotImplementedError
 
     def runtest(self) -> None:
         from pytest_modeleval.verdicts import run_gate
@@ -199,6 +195,29 @@ class GateItem(pytest.Item):
         if isinstance(excinfo.value, GateFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
+
+
+class GateItem(JudgedItem):
+    """A gate of a benchmark: `test_gsm8k[gate:accuracy]`."""
+
+    def __init__(self, *, group: SampleGroup, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.group = group
+
+    @classmethod
+    def make(cls, group: SampleGroup, gate: Gate) -> GateItem:
+        item: GateItem = cls.from_parent(
+            cast(pytest.Collector, group.template.parent),
+            name=f"{group.template.originalname}[{gate_part(group, gate)}]",
+            nodeid=gate_node_id(group, gate),
+            group=group,
+            gate=gate,
+        )
+        item.own_markers.extend(group.template.own_markers)
+        return item
+
+    def judged(self, scoreboard: Scoreboard) -> GateRecord:
+        return scoreboard.judge(scoreboard.tally(self.group.plan), self.gate)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, self.group.location[1], self.name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
 from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.options import load
+from pytest_modeleval.pack_gates import Member, PackGateItem, pack_plan
 from pytest_modeleval.plugin import active
 from pytest_modeleval.registry.data_task import DataTask
 from pytest_modeleval.registry.document import no_such
@@ -102,12 +103,18 @@ def named_packs(config: pytest.Config) -> Iterator[PackFile]:
 
 
 class PackModule(pytest.Module):
-    """A pack's file, with its tasks as functions."""
+    """A pack's file, with its tasks as functions.
+
+    `members` are the benchmarks that its tasks have come to, `selected_gates` the models and names
+    of the gates on its score that are to be judged.
+    """
 
     def __init__(self, *, pack_file: PackFile | None = None, **rest: Any) -> None:
         super().__init__(**rest)
         self._pack_file = pack_file
         self._sources: dict[Path, SourceModule] = {}
+        self.members: list[Member] = []
+        self.selected_gates: set[tuple[str, str]] = set()
 
     @classmethod
     def of_path(cls, path: Path, parent: pytest.Collector) -> PackModule:
@@ -126,6 +133,11 @@ class PackModule(pytest.Module):
             self._pack_file = read(self.path, self.nodeid)
         return self._pack_file
 
+    def plan(self, model: str) -> dict[str, Any]:
+        """What it sets out to do with a model, as plain values; to be asked when all of it is
+        collected and selected."""
+        return asdict(pack_plan(self, model))
+
     def _getobj(self) -> ModuleType:
         return ModuleType(self.pack_file.pack.pack.name)
 
@@ -139,6 +151,7 @@ class PackModule(pytest.Module):
                     yield from _items(collector, name, function)
             except ModelevalError as error:
                 raise type(error)(f"{self.pack_file.place_of(number)}: {error}") from error
+        yield from PackGateItem.of_pack(self)
 
     def _functions(self, task: Task) -> Iterator[tuple[pytest.Module, str, TaskFunction]]:
         """The benchmarks that a task comes to, with the module that each belongs to."""
@@ -280,7 +293,9 @@ def _with_overrides(function: TaskFunction, task: Task) -> TaskFunction:
 
 def overridden(definition: Benchmark, task: Task) -> Benchmark:
     """A benchmark's definition with what a task says otherwise."""
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = {"task": task_name(task)}
+    if task.metric is not None:
+        own["primary"] = task.metric
     if task.few_shot is not None and task.lighteval is None:  # which shows its examples itself
         shown = definition.few_shot or FewShot(0)
         own["few_shot"] = replace(shown, count=task.few_shot) if task.few_shot else None

@@ -6,16 +6,18 @@ reports, so the same code serves both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.options import RunConfig
+from pytest_modeleval.pack_tally import PackTally, pack_tallies
 from pytest_modeleval.results.baseline import update_baselines
 from pytest_modeleval.results.provenance import Provenance
 from pytest_modeleval.results.record import (
     BenchmarkResult,
     GateRecord,
+    PackResult,
     PluginRecord,
     RunResult,
     Spending,
@@ -59,6 +61,7 @@ class Scoreboard:
         self.enough: Callable[[str, str], None] = lambda benchmark, model: None
         self._expected = (0, 0)
         self._tallies: dict[tuple[str, str], Tally] = {}
+        self._packs: dict[tuple[str, str], PackTally] = {}
         self._identities: dict[str, dict[str, Any]] = {}
         self.files: ResultFiles | None = None
 
@@ -175,6 +178,17 @@ class Scoreboard:
             self._judge_together()
         return tally.records[gate.name]
 
+    @property
+    def packs(self) -> Iterable[PackTally]:
+        """Each pack with each model, with what there is of its benchmarks by now."""
+        pack_tallies(self.tallies, self._packs)
+        return self._packs.values()
+
+    def judge_pack(self, file: str, model: str, gate: Gate) -> GateRecord:
+        """The verdict of a gate on a pack's score."""
+        pack_tallies(self.tallies, self._packs)
+        return self._packs[file, model].judge(gate)
+
     def _judge_together(self) -> None:
         found = [
             tally.judge(gate)
@@ -209,11 +223,12 @@ class Scoreboard:
             benchmark.model_identity = benchmark.model_identity or known.get(benchmark.model, {})
         complete = complete and not any(each.samples["not_run"] for each in benchmarks)
         total, models = self._spending()
+        packs = [pack.result() for pack in self.packs]
         self.result = RunResult(
             run_id=self.files.run_id if self.files is not None else "",
             complete=complete,
             stopped=None if complete else self.stopped,
-            verdict=self._verdict(benchmarks, complete),
+            verdict=self._verdict([*benchmarks, *packs], complete),
             gate_correction=self.settings.gate_correction,
             environment=self._environment(),
             benchmarks=benchmarks,
@@ -224,6 +239,7 @@ class Scoreboard:
             resources=self.resources,
             plugins=self.plugins,
             job=self.settings.job.record if self.settings.job is not None else None,
+            packs=packs,
         )
         if self.files is not None:
             self.reach("persisting_artifacts")
@@ -242,6 +258,11 @@ class Scoreboard:
         return total, models
 
     def _write(self, files: ResultFiles, result: RunResult) -> None:
+        for pack in self.packs:
+            for name, record in pack.records.items():
+                node_id = f"{pack.plan.node_prefix}gate:{name}]"
+                file, model = pack.plan.file, pack.plan.model
+                files.gate(node_id, file, model, record, message=sentence(record))
         for tally in self.tallies:
             for name, record in tally.records.items():
                 node_id = f"{tally.plan.node_prefix}gate:{name}]"
@@ -257,12 +278,12 @@ class Scoreboard:
                 files.problem(node_id, tally.plan.refusal, undecided=True)
         files.finish(result)
 
-    def _verdict(self, benchmarks: list[BenchmarkResult], complete: bool) -> Any:
-        verdicts = {gate.verdict for each in benchmarks for gate in each.gates}
+    def _verdict(self, judged: Sequence[BenchmarkResult | PackResult], complete: bool) -> Any:
+        verdicts = {gate.verdict for each in judged for gate in each.gates}
         selected = sum(tally.plan.selected for tally in self.tallies)
         allowed = self.settings.allowed_errors(selected) or 0
         wrong_fails = self.strict or self.settings.wrong == "fail"
-        wrong = wrong_fails and any(each.samples["wrong"] for each in benchmarks)
+        wrong = wrong_fails and any(tally.counts["wrong"] for tally in self.tallies)
         if "failed" in verdicts or self.errors > allowed or wrong:
             return "failed"
         refused = any(tally.plan.refusal and not tally.plan.skipped for tally in self.tallies)

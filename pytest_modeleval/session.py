@@ -19,7 +19,7 @@ from pytest_modeleval.fixtures import on_background
 from pytest_modeleval.garbage import rare_collections
 from pytest_modeleval.hardware import HardwareMonitor
 from pytest_modeleval.interrupts import Interrupts
-from pytest_modeleval.items import GateItem, MissingItem, SampleItem, is_kept
+from pytest_modeleval.items import JudgedItem, MissingItem, SampleItem, is_kept
 from pytest_modeleval.lookahead import InOrder
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.progress import Progress
@@ -227,7 +227,7 @@ class Session:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         if self.progress is not None:
-            if isinstance(item, (SampleItem, GateItem)):
+            if isinstance(item, (SampleItem, JudgedItem)):
                 self.progress.take_turn()
             else:
                 self.progress.give_way()
@@ -259,9 +259,8 @@ class Session:
                     call.excinfo = None  # a wrong answer is no failure that --pdb stops for
             elif call.when == "setup" and not report.passed:
                 reporting.complete_unrun(item, report, call)
-        elif isinstance(item, GateItem) and call.when == "call":
-            tally = self.scoreboard.tally(item.group.plan)
-            report.modeleval_gate = tally.records.get(item.gate.name)  # type: ignore[attr-defined]
+        elif isinstance(item, JudgedItem) and call.when == "call":
+            report.modeleval_gate = item.record  # type: ignore[attr-defined]
         return report
 
     @pytest.hookimpl(tryfirst=True)

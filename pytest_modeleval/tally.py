@@ -55,7 +55,8 @@ class Plan:
     many of the planned samples were asked for, `left_out` names the gates that were not.
     `corpus_metrics` are the fields of each `CorpusMetric`. `refusal`
     says why none can run; a benchmark whose dataset is not at hand has no samples, and is `skipped`
-    where that was allowed. By `place` the plans of a run are ordered.
+    where that was allowed. By `place` the plans of a run are ordered. `pack` are the
+    fields of the pack (`pack_tally.PackPlan`) that it is a task of.
     """
 
     benchmark: str
@@ -81,6 +82,7 @@ class Plan:
     refusal: str | None = None
     skipped: bool = False
     place: int = 0
+    pack: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -349,7 +351,8 @@ def _value(record: GateRecord) -> str:
         return record.reason or ""
     interval = ""
     if record.lower is not None and record.upper is not None:
-        interval = f" (95 % interval {record.lower:.4g} to {record.upper:.4g})"
+        level = 100 * (1 - (record.alpha or 0.05))
+        interval = f" ({level:.4g} % interval {record.lower:.4g} to {record.upper:.4g})"
     margin = (
         f", {abs(record.slack):.4g} {'to spare' if record.slack >= 0 else 'short'}"
         if (record.slack is not None)

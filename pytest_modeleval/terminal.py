@@ -11,7 +11,13 @@ from typing import Any
 from pytest_modeleval.gates import comparison
 from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.results.cost import cost_line, dollars
-from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
+from pytest_modeleval.results.record import (
+    BenchmarkResult,
+    GateRecord,
+    Metric,
+    PackResult,
+    RunResult,
+)
 from pytest_modeleval.scoreboard import Scoreboard
 
 MARKS = {"passed": "✓", "failed": "✗", "undecided": "?", "not judged": "-"}
@@ -40,6 +46,8 @@ def show_results(terminal: Any, scoreboard: Scoreboard) -> None:
         for tally, benchmark in zip(scoreboard.tallies, result.benchmarks):
             named = {gate.name for gate in tally.gates if gate.named}
             _show_benchmark(terminal, benchmark, named, tally.plan.refusal)
+        for pack in result.packs:
+            _show_pack(terminal, pack)
         if scoreboard.gpus:
             pinned = ", ".join(f"{worker} {gpus}" for worker, gpus in scoreboard.gpus.items())
             terminal.write_line(f"\nGPUs: {pinned}")
@@ -88,13 +96,41 @@ def _show_benchmark(
         terminal.write_line(f"  choices by {benchmark.choose_by}, not by log-likelihood")
     for row in aligned(metric_rows(benchmark)):
         terminal.write_line(f"    {row}")
+    _show_gates(terminal, benchmark.gates, named, refusal)
+
+
+def _show_pack(terminal: Any, pack: PackResult) -> None:
+    """The score and what it is made of."""
+    terminal.write_line("")
+    terminal.write(shown(f"{pack.name} {pack.version}"), bold=True)
+    terminal.write_line(f"  {shown(pack.model)}", cyan=True)
+    rows = [("score", pack.score, pack.lower, pack.upper, pack.aggregate.replace("_", " "))]
+    rows += [
+        (task.name, task.value, task.lower, task.upper, f"{task.metric}, n={task.judged}")
+        for task in pack.tasks
+    ]
+    cells = (
+        (shown(name), number(value), interval(Metric(value, lower, upper, 0)), shown(of))
+        for name, value, lower, upper, of in rows
+        if value is not None
+    )
+    for row in aligned(cells):
+        terminal.write_line(f"    {row}")
+    if pack.reason is not None and not any(gate.reason == pack.reason for gate in pack.gates):
+        terminal.write_line(f"  {one_line(pack.reason, 1000)}", yellow=True)
+    _show_gates(terminal, pack.gates, set(), None)
+
+
+def _show_gates(
+    terminal: Any, gates: Sequence[GateRecord], named: set[str], refusal: str | None
+) -> None:
     texts = [
         f"{gate.name}: {gate.expression}" if gate.name in named else gate.expression
-        for gate in benchmark.gates
+        for gate in gates
     ]
     width = min(WIDEST_GATE, max(map(len, texts), default=0))
-    reasons = [None if gate.reason == refusal else gate.reason for gate in benchmark.gates]
-    for place, (gate, text) in enumerate(zip(benchmark.gates, texts)):
+    reasons = [None if gate.reason == refusal else gate.reason for gate in gates]
+    for place, (gate, text) in enumerate(zip(gates, texts)):
         terminal.write(f"    {MARKS[gate.verdict]} ", **{COLOURS[gate.verdict]: True})
         terminal.write(shown(text).ljust(width), bold=True)
         # The same reason is told once, with the last of its gates.
@@ -176,7 +212,7 @@ def gate_outcome(gate: GateRecord, reason: str | None) -> str:
 
 def verdict(result: RunResult) -> str:
     """The verdict in words, with what it rests on where that is not the gates."""
-    gates = [gate.verdict for each in result.benchmarks for gate in each.gates]
+    gates = [gate.verdict for each in result.judged for gate in each.gates]
     if not result.complete:
         why = f": {one_line(result.stopped, 1000)}" if result.stopped else ""
         return f"{result.verdict} (the run is incomplete{why})"

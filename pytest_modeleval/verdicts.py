@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import pytest
 
-from pytest_modeleval.gates import Gate
-from pytest_modeleval.items import GateItem
+from pytest_modeleval.items import JudgedItem
+from pytest_modeleval.pack_tally import PackPlan
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.results.record import GateRecord
 from pytest_modeleval.scoreboard import Scoreboard
 from pytest_modeleval.stash import SCOREBOARD
-from pytest_modeleval.tally import Tally, sentence
+from pytest_modeleval.tally import Plan, sentence
 
 MOST_LEFT = 10
 """Tests that are named where none could be run for want of workers."""
@@ -24,11 +24,9 @@ class GateFailed(AssertionError):
     """A gate does not hold or cannot be decided; its text is all that is shown."""
 
 
-def run_gate(item: GateItem) -> None:
+def run_gate(item: JudgedItem) -> None:
     """The body of a gate's item, in a run of one process."""
-    scoreboard = item.config.stash[SCOREBOARD]
-    tally = scoreboard.tally(item.group.plan)
-    record = scoreboard.judge(tally, item.gate)
+    record = item.record = item.judged(item.config.stash[SCOREBOARD])
     for name, value in properties(record):
         item.user_properties.append((name, value))
     if record.verdict == "not judged":
@@ -61,22 +59,25 @@ def publish(session: pytest.Session, scoreboard: Scoreboard) -> None:
         if gate.name not in tally.plan.left_out and tally.plan.samples
     ]
     for tally, gate in due:
-        publish_gate(session, scoreboard, tally, gate)
+        publish_gate(session, tally.plan, scoreboard.judge(tally, gate))
+    for pack in scoreboard.packs:
+        for gate in pack.gates:
+            if gate.name not in pack.plan.left_out:
+                publish_gate(session, pack.plan, pack.judge(gate))
 
 
-def publish_gate(session: pytest.Session, scoreboard: Scoreboard, tally: Tally, gate: Gate) -> None:
-    record = scoreboard.judge(tally, gate)
+def publish_gate(session: pytest.Session, plan: Plan | PackPlan, record: GateRecord) -> None:
     outcome: Literal["passed", "failed", "skipped"] = "failed"
     longrepr: Any = sentence(record)
-    path, line, _ = tally.plan.location
+    path, line, _ = plan.location
     if record.verdict == "passed":
         outcome, longrepr = "passed", None
     elif record.verdict == "not judged":
         outcome, longrepr = "skipped", (path, line or 0, f"not judged: {record.reason}")
     publish_report(
         session,
-        f"{tally.plan.node_prefix}gate:{gate.name}]",
-        tally.plan.location,
+        f"{plan.node_prefix}gate:{record.name}]",
+        plan.location,
         outcome,
         longrepr,
         properties(record),

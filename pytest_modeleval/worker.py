@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modeleval.items import GateItem, SampleItem
+from pytest_modeleval.items import JudgedItem, SampleItem
 from pytest_modeleval.plain_text import encodable
 from pytest_modeleval.results.packages import imported_packages
 from pytest_modeleval.run import Run
@@ -34,7 +34,7 @@ class Worker:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Before xdist's own, which sends the ids of what is left."""
-        session.items[:] = [each for each in session.items if not isinstance(each, GateItem)]
+        session.items[:] = [each for each in session.items if not isinstance(each, JudgedItem)]
         if "modeleval_journal" in self.config.workerinput:  # type: ignore[attr-defined]
             stages = engine_stages(self.run, session.items)
             interactor_of(self.config).sendevent("unscheduled", indices={"stages": stages})

@@ -72,7 +72,7 @@ def compare_value(record: GateRecord, gate: Gate, value: float) -> None:
     threshold = gate.threshold or 0.0
     record.value = value
     record.slack = _slack(gate.comparison, value, threshold)
-    if _holds(gate.comparison, value, threshold):
+    if holds(gate.comparison, value, threshold):
         record.verdict = "passed"
     else:
         record.verdict = "failed"
@@ -107,7 +107,7 @@ def _compared(
     if extremes is None:
         record.reason = f"{unknown_samples(bounds)}, and {term} needs every value"
         return record
-    at_lowest, at_highest = (_holds(gate.comparison, end, threshold) for end in extremes)
+    at_lowest, at_highest = (holds(gate.comparison, end, threshold) for end in extremes)
     if at_lowest != at_highest:
         record.reason = (
             f"{unknown_samples(bounds)}: {term} may be {_between(*extremes)}, "
@@ -169,7 +169,7 @@ def _extremes(term: Term, table: Table, value: float, bounds: Bounds) -> tuple[f
     return None if low is None or high is None else (low, high)
 
 
-def _holds(comparison: Comparison, value: float, threshold: float) -> bool:
+def holds(comparison: Comparison, value: float, threshold: float) -> bool:
     """Equal is within rounding, so that 75 of 100 is 0.75 however the mean was summed."""
     if _equal(value, threshold):
         return comparison in (">=", "<=")

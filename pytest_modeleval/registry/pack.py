@@ -32,12 +32,13 @@ Share = Annotated[float, Meta(gt=0, lt=1)]
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When the pack's score counts.
 
-    `required` names the tasks without which there is no score. `max_errors` is how many samples of
+    `required` names the tasks without which there is no score: all of them, where it is not said.
+    `max_errors` is how many samples of
     the whole pack may fail with an error, a number or a percentage such as "1%". Each task needs
     `min_samples` that were judged. `confidence` is that of the score's interval.
     """
 
-    required: tuple[str, ...] = ()
+    required: tuple[str, ...] | UnsetType = UNSET
     max_errors: int | str = 0
     min_samples: Count = 1
     confidence: Share = 0.95
@@ -68,7 +69,8 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     For any kind: `name` (its own where it has one), the overrides `few_shot`, `max_samples`,
     `epochs`, `timeout` (seconds), `sampling` (fields of a request's sampling: temperature, …),
-    `gates`, and for the pack's score `metric`, the primary one, and `weight`. Overrides that are
+    `gates`, and for the pack's score `metric`, the primary one (accuracy; of
+    LightEval's its own first), and `weight`. Overrides that are
     not said leave what the benchmark itself says; `gates` that are said take the place of its own.
 
     As data: `dataset` (a registered name, a path from the pack's folder, or hf:…), `prompt`
@@ -88,7 +90,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeout: Annotated[float, Meta(gt=0)] | None = None
     sampling: dict[str, Any] = {}
     gates: tuple[str, ...] | UnsetType = UNSET
-    metric: str = "accuracy"
+    metric: str | None = None
     weight: Annotated[float, Meta(gt=0)] = 1.0
 
     prompt: str | None = None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_modeleval.errors import UsageError
+from msgspec import UNSET
+
+from pytest_modeleval.errors import GateError, UsageError
+from pytest_modeleval.gates import check, parse_gate
 from pytest_modeleval.migration import Format, up_to_date
 from pytest_modeleval.models.sampling import checked as checked_sampling
+from pytest_modeleval.recorder import is_metric_name
 from pytest_modeleval.registry import document
 from pytest_modeleval.registry.pack import SCHEMA_VERSION, Pack, Task
 
@@ -23,6 +27,8 @@ else:
     import tomli as tomllib
 
 ENDING = ".pack.toml"
+SCORE = "score"
+"""What a pack's gates call its score; its tasks they call by name."""
 FORMAT = Format("packs", str(SCHEMA_VERSION), "install a newer pytest-modeleval")
 KINDS = ("benchmark", "lighteval", "dataset")
 """The fields of a task of which exactly one says what it is."""
@@ -153,7 +159,7 @@ def problems(pack: Pack, found: Mapping[str, Any]) -> Iterator[str]:
             )
         else:
             names[name] = number
-    for required in pack.pack.policy.required:
+    for required in () if pack.pack.policy.required is UNSET else pack.pack.policy.required:
         if required not in names:
             yield f"pack.policy.required: {document.no_such('task', required, list(names))}"
     if not re.fullmatch(r"\d+|\d+(\.\d+)?%", str(pack.pack.policy.max_errors)):
@@ -161,6 +167,26 @@ def problems(pack: Pack, found: Mapping[str, Any]) -> Iterator[str]:
             f"pack.policy.max_errors: expected a number such as 5, or a share such as "
             f'"1%", got {document.shown(pack.pack.policy.max_errors)}'
         )
+
+    yield from _problems_of_gates(pack.pack.gates, names)
+
+
+def _problems_of_gates(gates: Sequence[str], tasks: Iterable[str]) -> Iterator[str]:
+    """The gates on the pack's score."""
+    known = [SCORE, *(name for name in tasks if is_metric_name(name))]
+    for number, text in enumerate(gates):
+        place = f"pack.gates[{number}]"
+        try:
+            gate = parse_gate(text)
+            check(gate, known)
+        except GateError as error:
+            yield f"{place}: {error}"
+            continue
+        if gate.kind != "threshold" or gate.term.statistic or gate.term.column:
+            yield (
+                f"{place}: {text}: expected the score, a task's name, or lower(…) or upper(…) of "
+                f"one, and a number: {SCORE} >= 0.6"
+            )
 
 
 RESERVED = "pack"
@@ -183,6 +209,11 @@ def _problems_of_task(task: Task, said: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name} is for a {of} ({owner} = …), and this is a {kind}"
     if task.benchmark is not None:
         yield from _problems_of_reference(task.benchmark)
+    for number, text in enumerate(task.gates if isinstance(task.gates, tuple) else ()):
+        try:
+            parse_gate(text)
+        except GateError as error:
+            yield f"gates[{number}]: {error}"
     try:
         checked_sampling(task.sampling)
     except UsageError as error:

@@ -22,7 +22,15 @@ from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from pytest_modeleval.results.junit_suite import Suite, Tag
-from pytest_modeleval.results.record import GateRecord, Outcome, RunResult, SampleResult
+from pytest_modeleval.results.record import (
+    BenchmarkResult,
+    GateRecord,
+    Metric,
+    Outcome,
+    PackResult,
+    RunResult,
+    SampleResult,
+)
 from pytest_modeleval.results.run_folder import replacing, writing
 
 AFTER_SAMPLES = 2**62
@@ -48,6 +56,12 @@ GATE_FIELDS = (
         "worse",
     ),
 )
+
+
+def _metrics(of: BenchmarkResult | PackResult) -> Mapping[str, Metric]:
+    if isinstance(of, BenchmarkResult):
+        return of.metrics
+    return {} if of.score is None else {"score": Metric(of.score, of.lower, of.upper, 0)}
 
 
 class JUnitWriter:
@@ -130,10 +144,11 @@ class JUnitWriter:
         """Join the suites; their order, metrics and thresholds are taken from `result`. Raises
         ModelevalError when the file cannot be written."""
         planned: dict[tuple[str, str], Suite] = {}
-        for benchmark in result.benchmarks if result is not None else ():
-            suite = self._suite(benchmark.name, benchmark.model)
-            planned[benchmark.name, benchmark.model] = suite
-            for name, metric in benchmark.metrics.items():
+        for benchmark in result.judged if result is not None else ():
+            name = benchmark.file if isinstance(benchmark, PackResult) else benchmark.name
+            key = (name, benchmark.model)
+            suite = planned[key] = self._suite(*key)
+            for name, metric in _metrics(benchmark).items():
                 suite.properties[name] = metric.value
                 if metric.lower is not None and metric.upper is not None:
                     suite.properties[f"{name}.lower"] = metric.lower

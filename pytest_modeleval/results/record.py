@@ -253,6 +253,45 @@ class JobRecord:
 
 
 @dataclass(slots=True)
+class PackTaskResult:
+    """A task of a pack with one model: `value` is the mean of its primary `metric` over its
+    `benchmarks`, with its interval; None with a `reason`. `judged` and `errors` count samples."""
+
+    name: str
+    benchmarks: list[str]
+    metric: str
+    weight: float
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    judged: int = 0
+    errors: int = 0
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class PackResult:
+    """A pack with one model: an entry of `packs` in results.json. `score` is the mean of its tasks'
+    values by `aggregate`, `lower` and `upper` its interval at the policy's confidence; `reason`
+    says why it does not count, or is not there. `file` is where the node ids of its tasks begin,
+    `hash` the SHA-256 of the file."""
+
+    name: str
+    version: str
+    file: str
+    hash: str
+    model: str
+    aggregate: str
+    policy: dict[str, Any]
+    score: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    reason: str | None = None
+    tasks: list[PackTaskResult] = field(default_factory=list)
+    gates: list[GateRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class RunResult:
     """A whole run: results.json is this, as it is.
 
@@ -264,7 +303,7 @@ class RunResult:
     samples_per_s, tokens_per_s. `usage`, `cost` and `saved` are of all calls, as in Spending;
     `models` tells them apart by the model that was asked, whatever its role. `resources` is what
     the run took of its machine, `plugins` the distributions of others that had a part in it,
-    `job` the file that asked for it, if any.
+    `job` the file that asked for it, if any, `packs` the packs that were run, with their scores.
     """
 
     run_id: str
@@ -281,4 +320,10 @@ class RunResult:
     resources: dict[str, Any] | None = None
     plugins: list[PluginRecord] = field(default_factory=list)
     job: JobRecord | None = None
+    packs: list[PackResult] = field(default_factory=list)
     schema_version: str = SCHEMA_VERSION
+
+    @property
+    def judged(self) -> list[BenchmarkResult | PackResult]:
+        """All that gates speak of."""
+        return [*self.benchmarks, *self.packs]

@@ -19,6 +19,8 @@ from pytest_modeleval.results.record import (
     Hashes,
     JobRecord,
     Metric,
+    PackResult,
+    PackTaskResult,
     PluginRecord,
     ReliabilityBin,
     RunResult,
@@ -101,6 +103,7 @@ def _run(values: dict[str, Any]) -> RunResult:
     run.models = _spendings(values.get("models"))
     run.plugins = [_record(PluginRecord, each) for each in values.get("plugins", ())]
     run.benchmarks = [_benchmark(each) for each in values["benchmarks"]]
+    run.packs = [_pack(each) for each in values.get("packs", ())]
     return run
 
 
@@ -118,6 +121,13 @@ def _benchmark(values: dict[str, Any]) -> BenchmarkResult:
         ]
     benchmark.gates = [_record(GateRecord, each) for each in values.get("gates", ())]
     return benchmark
+
+
+def _pack(values: dict[str, Any]) -> PackResult:
+    pack = _record(PackResult, values)
+    pack.tasks = [_record(PackTaskResult, each) for each in values.get("tasks", ())]
+    pack.gates = [_record(GateRecord, each) for each in values.get("gates", ())]
+    return pack
 
 
 def _spendings(values: Any) -> dict[str, Spending]:

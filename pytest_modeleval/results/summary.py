@@ -8,7 +8,13 @@ from pathlib import Path
 
 from pytest_modeleval.results.cost import cost_line
 from pytest_modeleval.results.leaderboard import Leaderboard, ModelStanding, Standing
-from pytest_modeleval.results.record import BenchmarkResult, GateRecord, Metric, RunResult
+from pytest_modeleval.results.record import (
+    BenchmarkResult,
+    GateRecord,
+    Metric,
+    PackResult,
+    RunResult,
+)
 from pytest_modeleval.results.run_folder import write_atomically
 
 SIGNS = {"passed": "✅", "failed": "❌", "undecided": "❔", "not judged": "➖"}
@@ -17,6 +23,7 @@ COLUMNS = (
     *("benchmark", "model", "right", "wrong", "error", "not run"),
     *("accuracy (95 % interval)", "gates"),
 )
+PACK_COLUMNS = ("pack", "model", "score (interval)", "tasks", "gates")
 MODEL_COLUMNS = ("rank (95 %)", "model", "mean accuracy", "wins", "Bradley-Terry")
 REASON_CHARACTERS = 500
 
@@ -41,6 +48,11 @@ def summary(result: RunResult, board: Leaderboard | None = None) -> str:
         lines += [f"The run was not completed{why}. Samples are missing.", ""]
     rows = [_row(benchmark) for benchmark in result.benchmarks]
     lines += [tabulate(rows, COLUMNS, tablefmt="github", disable_numparse=True), ""]
+    if result.packs:
+        packs = tabulate(
+            map(_pack_row, result.packs), PACK_COLUMNS, tablefmt="github", disable_numparse=True
+        )
+        lines += ["### Packs", "", packs, ""]
     if cost := cost_line(result):
         lines += [code(cost), ""]  # two dollar signs would be a formula
     otherwise = [each for each in result.benchmarks if each.choose_by]
@@ -60,7 +72,7 @@ def summary(result: RunResult, board: Leaderboard | None = None) -> str:
         lines += ["### Models", "", standings, ""]
     listed = [
         _gate_line(benchmark, gate)
-        for benchmark in result.benchmarks
+        for benchmark in result.judged
         for gate in benchmark.gates
         if gate.verdict in ("failed", "undecided")
     ]
@@ -95,6 +107,21 @@ def _row(benchmark: BenchmarkResult) -> list[str]:
     ]
 
 
+def _pack_row(pack: PackResult) -> list[str]:
+    score = "" if pack.score is None else _interval(Metric(pack.score, pack.lower, pack.upper, 0))
+    tasks = [
+        f"{code(task.name)} {'–' if task.value is None else f'{task.value:.4f}'}"
+        for task in pack.tasks
+    ]
+    return [
+        code(f"{pack.name} {pack.version}"),
+        code(pack.model),
+        score,
+        "<br>".join(tasks),
+        "<br>".join(map(_gate, pack.gates)),
+    ]
+
+
 def standing(each: ModelStanding, name: Callable[[str], str]) -> list[str]:
     """The cells of `MODEL_COLUMNS`; `name` makes the alias harmless where it is shown."""
     return [
@@ -124,7 +151,7 @@ def _gate(gate: GateRecord) -> str:
     return f"{SIGNS[gate.verdict]} {code(gate.expression)}{margin}"
 
 
-def _gate_line(benchmark: BenchmarkResult, gate: GateRecord) -> str:
+def _gate_line(benchmark: BenchmarkResult | PackResult, gate: GateRecord) -> str:
     reason = gate.reason or (f"it is {gate.value:.6g}" if gate.value is not None else "")
     if gate.worse_ids:
         more = ", …" if (gate.worse or 0) > len(gate.worse_ids) else ""
