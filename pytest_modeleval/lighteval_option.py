@@ -22,7 +22,10 @@ def add_tasks(config: pytest.Config) -> None:
     except ModelevalError as error:
         raise pytest.UsageError(str(error)) from None
     if settings.lighteval:
-        add(config, PackFile(_pack(settings), config.rootpath / NAME, NAME, _text(settings)))
+        add(
+            config,
+            PackFile(_pack(settings), config.rootpath / NAME, NAME, _text(settings), scored=False),
+        )
 
 
 def _pack(settings: RunConfig) -> Pack:

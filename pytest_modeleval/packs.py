@@ -133,10 +133,10 @@ class PackModule(pytest.Module):
             self._pack_file = read(self.path, self.nodeid)
         return self._pack_file
 
-    def plan(self, model: str) -> dict[str, Any]:
+    def plan(self, model: str) -> dict[str, Any] | None:
         """What it sets out to do with a model, as plain values; to be asked when all of it is
-        collected and selected."""
-        return asdict(pack_plan(self, model))
+        collected and selected. None for a pack that has no score."""
+        return asdict(pack_plan(self, model)) if self.pack_file.scored else None
 
     def _getobj(self) -> ModuleType:
         return ModuleType(self.pack_file.pack.pack.name)
@@ -185,6 +185,9 @@ class PackModule(pytest.Module):
         )
         for each in found:
             own_name = name if len(found) == 1 else each.name_within(name)
+            of_corpus = [metric for one in each.definition.corpus_metrics for metric in one.names]
+            primary = each.primary or next(iter(of_corpus), each.definition.primary)
+            setattr(each.function, ATTRIBUTE, replace(each.definition, primary=primary))
             yield self, own_name, self._adapted(each.function, task)
 
     def _adapted(self, function: TaskFunction, task: Task) -> TaskFunction:

@@ -42,13 +42,15 @@ class PackFile:
     """A pack, and where it was read: `place` is how sentences call the file, `text` its bytes.
 
     A pack that no file holds is made of what the command line or a job says: `path` is then a name
-    in the folder that its paths start from, and `text` what was said.
+    in the folder that its paths start from, and `text` what was said. One that is not `scored`
+    has no result of its own: its tasks were named side by side.
     """
 
     pack: Pack
     path: Path
     place: str
     text: bytes = b""
+    scored: bool = True
 
     @property
     def folder(self) -> Path:
