@@ -16,7 +16,7 @@ from pluggy import PluginValidationError
 
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.plain_text import raised
-from pytest_modeleval.registry.plugins import GROUP, versioned
+from pytest_modeleval.registry.plugins import GROUP, lacking, versioned
 
 
 class Loaded(NamedTuple):
@@ -52,7 +52,12 @@ def _autoload_is_off(config: pytest.Config) -> bool:
 
 
 def _load(manager: pytest.PytestPluginManager, point: EntryPoint) -> object:
+    assert point.dist is not None  # which is so for what entry_points() finds
     owner = versioned(point.dist)
+    if lack := lacking(point.dist):
+        raise UsageError(
+            f"the plugin {owner} needs {lack}, or leave it out with -p no:{point.name}"
+        )
     try:
         plugin: object = point.load()
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 
@@ -48,13 +48,10 @@ def _checked(wanted: PluginRequirement, file: str) -> PluginRecord:
             f"{file} needs the plugin {asked}, but {found.version} is installed: {command}, "
             "or correct the range in the pack"
         )
-    for need in _needs(found, requirement):
-        if lack := _lack(need):
-            raise UsageError(
-                f"{file} needs the plugin {requirement.name}, and that ({found.version}) needs "
-                f"{need.name}{need.specifier}, {lack}: "
-                f"pip install {json.dumps(f'{need.name}{need.specifier}')}"
-            )
+    if lack := lacking(found, requirement.extras):
+        raise UsageError(
+            f"{file} needs the plugin {requirement.name}, and that ({found.version}) needs {lack}"
+        )
     return PluginRecord(found.metadata["Name"], found.version)
 
 
@@ -83,13 +80,23 @@ def _fits(version: str, requirement: Requirement) -> bool:
         return not requirement.specifier
 
 
-def _needs(found: Distribution, requirement: Requirement) -> Iterator[Requirement]:
-    """What the distribution's own metadata asks for, on this Python and with these extras."""
-    extras = ["", *requirement.extras]
+def lacking(found: Distribution, extras: Iterable[str] = ()) -> str | None:
+    """What a distribution asks for in its own metadata and does not find, on this Python and with
+    these extras: the first, and what to do."""
     for text in found.requires or ():
-        need = Requirement(text)
-        if need.marker is None or any(need.marker.evaluate({"extra": each}) for each in extras):
-            yield need
+        try:
+            need = Requirement(text)
+        except InvalidRequirement:
+            return f"{text!r}, which nobody can read: install another version of it"
+        if _applies(need, extras) and (lack := _lack(need)):
+            name = f"{need.name}{need.specifier}"
+            return f"{name}, {lack}: pip install {json.dumps(name)}"
+    return None
+
+
+def _applies(need: Requirement, extras: Iterable[str]) -> bool:
+    marker = need.marker
+    return marker is None or any(marker.evaluate({"extra": each}) for each in ("", *extras))
 
 
 def _lack(need: Requirement) -> str | None:

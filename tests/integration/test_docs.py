@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,19 @@ def test_every_benchmark_of_a_page_runs(pytester: pytest.Pytester) -> None:
     for each in report["benchmarks"]:
         assert each["samples"]["planned"] > 0
         assert each["samples"]["error"] == 0, each
+
+
+def test_the_plugin_of_the_page_can_be_used() -> None:
+    (module,) = (
+        text for _, language, text in blocks("plugins.md") if "def pytest_modeleval_" in text
+    )
+    names: dict[str, Any] = {"__file__": str(DOCS / "plugins.md")}
+    exec(module, names)
+    assert names["keyword_share"]("Late again", "late parcel") == 0.5
+    (dataset,) = names["pytest_modeleval_datasets"]()
+    assert dataset.places("test", []) == [DOCS / "data/tickets.jsonl"]
+    assert set(names["pytest_modeleval_backends"]()) == {"acme"}
+    assert names["pytest_modeleval_scorers"]() == {"keyword_share": names["keyword_share"]}
 
 
 def test_links_lead_somewhere() -> None:

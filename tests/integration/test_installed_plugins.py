@@ -45,7 +45,14 @@ async def test_sums(sample, model):
 
 @pytest.fixture
 def acme(project: Project) -> Project:
-    """A project into which the distribution acme-evals is installed."""
+    """A project into which the distribution acme-evals is installed, and a plugin of pytest."""
+    install(
+        project.path,
+        "acme-report",
+        "0.3",
+        entry_points={"pytest11": {"acme_report": "acme_report"}},
+    )
+    project.file("def pytest_modeleval_finished(): pass", "acme_report")
     install(
         project.path,
         "acme-evals",
@@ -85,7 +92,8 @@ def test_what_it_brings_is_used_and_recorded(
                 "scorers": ["polite"],
                 "packs": ["politeness"],
             },
-        }
+        },
+        {"name": "acme-report", "version": "0.3", "provides": {"writers": ["acme_report"]}},
     ]
 
 
@@ -125,6 +133,18 @@ class TestOneThatIsBroken:
         )
         result.stdout.no_fnmatch_line("*workers*")
         assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+    def test_made_for_another_version_of_us(self, acme: Project) -> None:
+        metadata = acme.path / "acme_evals-1.2.0.dist-info/METADATA"
+        metadata.write_text(metadata.read_text() + "Requires-Dist: pytest-modeleval>=7,<8\n")
+        result = acme.run_subprocess()
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                "ERROR: the plugin acme-evals 1.2.0 needs pytest-modeleval<8,>=7, but 0.* is "
+                'installed: pip install "pytest-modeleval<8,>=7", or leave it out with -p no:acme'
+            ]
+        )
 
     def test_costs_a_session_without_benchmarks_nothing(self, acme: Project) -> None:
         acme.file("raise SystemExit('acme is not for everyone')", "acme_evals")

@@ -104,3 +104,10 @@ class TestNeedsOfItsOwn:
         install(site, "spell-core", "3.1")
         install(site, "my-team-metrics", "1.2", requires=["spell-core>=3", "pytest>=9"])
         assert check("my-team-metrics")
+
+    def test_that_nobody_can_read(self, site: Path) -> None:
+        install(site, "my-team-metrics", "1.2", requires=["spell core >> 3"])
+        assert refusal("my-team-metrics") == (
+            "core.pack.toml needs the plugin my-team-metrics, and that (1.2) needs "
+            "'spell core >> 3', which nobody can read: install another version of it"
+        )
