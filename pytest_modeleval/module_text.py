@@ -9,13 +9,14 @@ from pathlib import Path
 
 
 class ModuleText:
-    """The syntax tree of a file; empty where it cannot be read, which pytest itself has told."""
+    """The syntax tree of a file; empty where it is not Python (a pack's TOML may look like it), or
+    cannot be read, which pytest itself has told."""
 
     def __init__(self, path: Path) -> None:
         self._lines: list[str] = []
         self._definitions: dict[int, str | None] = {}
         try:
-            source = path.read_bytes()
+            source = path.read_bytes() if path.suffix == ".py" else b""
             self._tree = ast.parse(source)
             self._lines = source.decode("utf-8", "replace").splitlines()
         except (OSError, SyntaxError, ValueError):

@@ -58,6 +58,24 @@ def follows(
     ]
 
 
+def instruction_accuracies(
+    values: Sequence[Mapping[str, Any]],
+) -> dict[str, tuple[float, float | None, float | None]]:
+    """The share of all instructions that were followed, with its 95 % interval: the function of a
+    `CorpusMetric`, over lists of truth values by name. The instructions of a prompt belong
+    together."""
+    from ..statistics.clusters import cluster_interval
+
+    found = {}
+    for name in dict.fromkeys(name for each in values for name in each):
+        prompts = [each[name] for each in values]
+        followed = [float(one) for prompt in prompts for one in prompt]
+        owners = [number for number, prompt in enumerate(prompts) for _ in prompt]
+        interval = cluster_interval(followed, owners)
+        found[name] = (sum(followed) / len(followed), interval.lower, interval.upper)
+    return found
+
+
 def _readings(reply: str) -> list[str]:
     lines = reply.split("\n")
     cut = [reply, *("\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1]))]

@@ -291,9 +291,8 @@ class TestIfeval:
         (benchmark,) = json.loads((pytester.path / "run/results.json").read_text())["benchmarks"]
         values = {name: metric["value"] for name, metric in benchmark["metrics"].items()}
         assert (values["prompt_strict"], values["prompt_loose"]) == (0, 0.5)
-        followed = {"instruction_strict": 1, "instruction_loose": 2}
-        for name, count in followed.items():
-            assert values[name] == pytest.approx(count / 2 * 541 / 834)
+        assert values["instruction_strict"] == pytest.approx(1 / 3)
+        assert values["instruction_loose"] == pytest.approx(2 / 3)
 
 
 class TestArc:
