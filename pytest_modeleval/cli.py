@@ -13,8 +13,8 @@ from pytest_modeleval.errors import ModelevalError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, 1 where a run of `noise` failed, or 2 for what
-    the user must put right."""
+    """Run one command. Returns the exit status: 0, 1 where a run of `noise` failed or one that
+    `reproduce` looks at differs, or 2 for what the user must put right."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "init":
@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pytest_modeleval.integrations.lighteval_export import export_folder
 
             print(export_folder(options.run))
+        elif options.command == "reproduce":
+            from pytest_modeleval.reproduce_report import reproduce
+
+            return reproduce(options.run, Path.cwd(), execute=options.execute, out=options.out)
         elif options.command == "leaderboard":
             from pytest_modeleval.leaderboard_report import report as standings
 
@@ -125,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
             name, type=float, default=default, metavar="P", help=f"{text} ({default:g})"
         )
     _add_noise(commands)
+    _add_reproduce(commands)
     ranking = commands.add_parser(
         "leaderboard",
         help="put the models of several runs beside each other",
@@ -159,6 +164,23 @@ def _parser() -> argparse.ArgumentParser:
         "datasets at hand.",
     )
     return parser
+
+
+def _add_reproduce(commands: Any) -> None:
+    again = commands.add_parser(
+        "reproduce",
+        help="build the command of a run again, and say what differs",
+        description="Print the command of a run, and what is not as it was then: packages, commit, "
+        "datasets, tasks, variables. With --run, run it again and say what came out differently. "
+        "Exit status: 0 the same, 1 something differs, 2 it cannot be told.",
+    )
+    again.add_argument("run", metavar="RUN", help="folder of a run, its id, or a results.json")
+    again.add_argument(
+        "--run", action="store_true", dest="execute", help="run it again, into a new folder"
+    )
+    again.add_argument(
+        "--out", type=Path, metavar="DIR", help="that folder (.modeleval/reproduced/<id>)"
+    )
 
 
 def _add_noise(commands: Any) -> None:

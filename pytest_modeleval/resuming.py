@@ -244,7 +244,7 @@ def look_round(run: Run, items: Sequence[pytest.Item], unfinished: Unfinished | 
     """Look at what was collected, and give each group what is kept of it. Raises UsageError where
     the run that --resume names has changed."""
     groups = [group for group in run.groups if group.selected]
-    found = Survey([_undertaking(run, group) for group in groups])
+    found = Survey([undertaking_of(run, group) for group in groups])
     found.selected = sum(group.selected for group in groups)
     if unfinished is None or (run.protocol.inline and not unfinished.named):
         return found
@@ -264,7 +264,8 @@ def look_round(run: Run, items: Sequence[pytest.Item], unfinished: Unfinished | 
     return found
 
 
-def _undertaking(run: Run, group: SampleGroup) -> Undertaking:
+def undertaking_of(run: Run, group: SampleGroup) -> Undertaking:
+    """What the outcomes of a benchmark with one model depend on."""
     settings, spec = run.settings, run.specs[group.model]
     parameters = {
         "pytest-modeleval": version("pytest-modeleval"),
