@@ -103,7 +103,7 @@ def _expand_one(run: Run, template: pytest.Function, definition: Benchmark) -> l
         epochs=run.settings.epochs or definition.epochs,
         timeout=definition.timeout or run.settings.sample_timeout,
         place=next(run.places),
-        task_hash=task_hash(template, run.text_of),
+        task_hash=task_hash(template.function, run.text_of),
         baseline=_baseline(run, model, gate_texts),
         updating=run.settings.baseline_update,
         order_seed=_order_seed(run, template, early_stop),

@@ -32,6 +32,7 @@ from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
 from pytest_modeleval.stash import ADDED_PACKS, SETTINGS
+from pytest_modeleval.task_hash import ATTRIBUTE as OF_TASK
 
 TaskFunction = Callable[..., Any]
 """A benchmark's function, with its definition."""
@@ -148,6 +149,7 @@ class PackModule(pytest.Module):
         for number, task in enumerate(self.pack_file.pack.task):
             try:
                 for collector, name, function in self._functions(task):
+                    setattr(function, OF_TASK, (task, name, self.pack_file.folder))
                     yield from _items(collector, name, function)
             except ModelevalError as error:
                 raise type(error)(f"{self.pack_file.place_of(number)}: {error}") from error
