@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +155,14 @@ def test_a_mistake_is_a_sentence(written: Any) -> None:
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_the_pack_of_the_page_runs(pytester: pytest.Pytester) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "packs.md").read_text("utf-8")
+    files = re.findall(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```", page, re.M | re.S)
+    assert [name for name, _ in files] == ["sums.jsonl", "sums.pack.toml"]
+    for name, text in files:
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    result = pytester.runpytest_subprocess("--model=tiny", "sums.pack.toml")
+    result.stdout.fnmatch_lines(["*verdict: passed*"])
+    assert result.ret == 0
