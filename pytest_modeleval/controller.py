@@ -181,6 +181,7 @@ class Controller:
                 self.scoreboard.tally(plan)
             self.scoreboard.know_models(told.identities)
             self.scoreboard.provenance.packages.update(told.packages)
+            self.scoreboard.restarts += told.restarts
             for notice in told.notices:
                 if notice not in self.run.notices:
                     self.run.warn(notice)

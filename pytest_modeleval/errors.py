@@ -62,6 +62,14 @@ class RequestError(ModelError):
         self.cost: float | None = None
 
 
+class EngineDied(RequestError):
+    """The engine that a backend holds in this process is gone: it is started anew, and what was in
+    it is asked again. The sentence says what is known of the cause."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retryable=True)
+
+
 def is_passing(status: int | None) -> bool:
     """Whether an HTTP status speaks of the moment and not of the request."""
     return status is not None and (status in (408, 409, 429) or status >= 500)

@@ -178,6 +178,7 @@ class Run:
             budget=Budget(self.state, max_cost=settings.max_cost, max_tokens=settings.max_tokens),
             processes=given.get("workercount", 1),
             telemetry=self.telemetry,
+            warn=self.warn,
             dry_run=settings.dry_run,
         )
 
@@ -302,6 +303,11 @@ class Run:
             alias: asdict(replace(identity, details=dict(identity.details)))
             for alias, identity in identities.items()
         }
+
+    @property
+    def restarts(self) -> int:
+        """How often an engine of this process has died and was started anew."""
+        return self.pool.restarts if "pool" in self.__dict__ else 0
 
     def models_to_tell(self) -> dict[str, dict[str, Any]] | None:
         """As `known_models`, where one has been opened since this was last asked."""

@@ -58,6 +58,7 @@ class Scoreboard:
         self.notes: list[str] = []
         self.stopped: str | None = None
         self.reach: Callable[[Phase], None] = lambda phase: None
+        self.restarts = 0
         self.enough: Callable[[str, str], None] = lambda benchmark, model: None
         self._expected = (0, 0)
         self._tallies: dict[tuple[str, str], Tally] = {}
@@ -240,6 +241,7 @@ class Scoreboard:
             plugins=self.plugins,
             job=self.settings.job.record if self.settings.job is not None else None,
             packs=packs,
+            restarts=self.restarts,
         )
         if self.files is not None:
             self.reach("persisting_artifacts")

@@ -210,6 +210,7 @@ class Session:
             verdicts.publish(session, self.scoreboard)
         verdicts.publish_stopped(session, self.scoreboard)
         verdicts.publish_errors(session, self.scoreboard)
+        self.scoreboard.restarts += self.run.restarts
         try:
             result = self.scoreboard.finish(complete=complete, reason=self.reason)
         except ModelevalError as error:

@@ -14,13 +14,15 @@ from pytest_modeleval.tally import Plan, SampleReport
 @dataclass(slots=True)
 class Farewell:
     """A worker's last word: the plans that it had, which models answered it, by alias, why it
-    ended the whole run, if it did, what else the user should know, and which packages it used."""
+    ended the whole run, if it did, what else the user should know, which packages it used, and how
+    often an engine of it was started anew."""
 
     plans: Sequence[Plan]
     identities: Mapping[str, dict[str, Any]]
     ended: str | None
     notices: Sequence[str]
     packages: Mapping[str, str]
+    restarts: int
 
 
 def packed(message: SampleReport | Farewell) -> str:

@@ -95,6 +95,7 @@ class Worker:
                 self.ended,
                 self.run.notices,
                 imported_packages(),
+                self.run.restarts,
             )
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Literal
 
-from pytest_modeleval.errors import RequestError, StopRun
+from pytest_modeleval.errors import EngineDied, RequestError, StopRun
 from pytest_modeleval.models.answer import Answer, AnyRequest, Layer
 
 State = Literal["closed", "open", "half-open"]
@@ -160,5 +160,8 @@ class Breaking:
 
 
 def _is_failure(error: RequestError) -> bool:
-    """Whether the server is to blame; what it says of the request is a sign of life."""
+    """Whether the server is to blame; what it says of the request is a sign of life, and an engine
+    that died has been started anew."""
+    if isinstance(error, EngineDied):
+        return False
     return error.retryable and (error.status is None or error.status >= 500)

@@ -1,6 +1,6 @@
 """What a request passes on its way to the backend, always in this order:
 
-    cache → budget → retry → fallback → breaker → rate → limiter → price → backend
+    cache → budget → retry → fallback → breaker → rate → limiter → price → restart → backend
 
 A layer does one thing and knows only the next one. So every attempt of a retry passes the breaker
 and the limiter and is paid for, a backoff holds no slot, and a cached reply costs nothing of all
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_modeleval.errors import ModelError, RequestError
@@ -26,6 +27,7 @@ from pytest_modeleval.models.protocol import Backend, Request
 from pytest_modeleval.models.rates import Rated, Rates
 from pytest_modeleval.models.request_key import RequestKeys
 from pytest_modeleval.models.response_cache import ResponseCache
+from pytest_modeleval.models.restarting import Restarting
 from pytest_modeleval.models.retry import Retrying
 from pytest_modeleval.models.shared_state import SharedState
 
@@ -39,16 +41,19 @@ class Layers:
     retrying: Retrying
     breaker: Breaking
     limiter: Limiter
+    restarting: Restarting | None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A backend that has started, what it costs and what it may be asked."""
+    """A backend that has started, what it costs and what it may be asked. `warn` is for one that
+    is an engine of this process: it is told when that died and was started anew."""
 
     backend: Backend
     price: Price | None = None
     rates: Rates | None = None
     adapts: bool = False
+    warn: Callable[[str], None] | None = None
 
     @property
     def name(self) -> str:
@@ -73,17 +78,20 @@ def layered(
 ) -> Layers:
     """Put every layer round a backend that has started, and round its fallback."""
 
-    def reached(endpoint: Endpoint) -> tuple[Breaking, Limiter]:
+    def reached(endpoint: Endpoint) -> tuple[Breaking, Limiter, Restarting | None]:
         limit = concurrency or endpoint.backend.concurrency
         most = concurrency or GROWTH * limit
         limiter = Limiter(limit, AdaptiveLimit(limit, most) if endpoint.adapts else None)
-        priced = Priced(Last(endpoint.backend, alias, request_timeout), budget, endpoint.price)
-        inner: Layer = Limited(priced, limiter)
+        last: Layer = Last(endpoint.backend, alias, request_timeout)
+        restarting = None
+        if endpoint.warn is not None:
+            last = restarting = Restarting(last, endpoint.backend, alias, endpoint.warn)
+        inner: Layer = Limited(Priced(last, budget, endpoint.price), limiter)
         if endpoint.rates is not None and state is not None:
             inner = Rated(inner, endpoint.rates, state, endpoint.name, limiter)
-        return Breaking(inner, alias, max_outage=max_outage), limiter
+        return Breaking(inner, alias, max_outage=max_outage), limiter, restarting
 
-    breaker, limiter = reached(endpoint)
+    breaker, limiter, restarting = reached(endpoint)
     asked: Layer = breaker
     if fallback is not None:
         asked = FallingBack(breaker, reached(fallback)[0], fallback.name)
@@ -91,7 +99,7 @@ def layered(
     first: Layer = Budgeted(retrying, budget)
     if cache is not None:
         first = Cached(first, cache, RequestKeys(endpoint.backend.identity, run_id))
-    return Layers(first, retrying, breaker, limiter)
+    return Layers(first, retrying, breaker, limiter, restarting)
 
 
 class Last:

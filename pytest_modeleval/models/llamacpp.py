@@ -26,7 +26,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from pytest_modeleval.errors import ModelError, RequestError, UsageError
+from pytest_modeleval.errors import EngineDied, ModelError, RequestError, UsageError
 from pytest_modeleval.models import continuations as tokens_of
 from pytest_modeleval.models.llamacpp_wire import (
     Reply,
@@ -251,6 +251,8 @@ class LlamaCppBackend:
 
         try:
             return [tokens_of.split(encode, context, text) for text in continuations]
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineDied(f"llamacpp's server does not answer: {error!r}") from None
         finally:
             connection.close()
 

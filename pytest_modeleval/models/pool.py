@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ class ModelPool:
         state: SharedState,
         fallback: ModelSpec | None = None,
         telemetry: Telemetry | None = None,
+        warn: Callable[[str], None] = lambda message: None,
         dry_run: bool = False,
     ) -> None:
         self._background = background
@@ -69,6 +70,8 @@ class ModelPool:
         self._state = state
         self._telemetry = telemetry
         self._dry_run = dry_run
+        self._warn = warn
+        self._restarts = 0
         self._fallback = fallback
         self._fallbacks: dict[str, Backend] = {}
         self._open: dict[tuple[str, str], Model] = {}
@@ -139,8 +142,13 @@ class ModelPool:
             with suppress(FutureTimeout):
                 self._background.run(backend.aclose(), timeout=PATIENCE)
             raise
-        adapts = self._backends[spec.backend].remote
-        return Endpoint(backend, self._price(spec, backend), spec.rates, adapts)
+        return Endpoint(
+            backend,
+            self._price(spec, backend),
+            spec.rates,
+            adapts=self._backends[spec.backend].remote,
+            warn=self._warn if in_process(spec, self._backends) else None,
+        )
 
     def _stand_in(self, spec: ModelSpec, role: str, price: Price | None) -> Model:
         nobody = Nobody(spec.backend, spec.name)
@@ -188,7 +196,9 @@ class ModelPool:
             self._close(role, model)
 
     def _close(self, role: str, model: Model) -> None:
-        self._background.run(model.backend.aclose())
+        restarting = model.layers.restarting
+        self._restarts += restarting.restarts if restarting is not None else 0
+        self._background.run((restarting or model.backend).aclose())
         if role == "model" and (fallback := self._fallbacks.pop(model.alias, None)) is not None:
             self._background.run(fallback.aclose())
 
@@ -203,6 +213,12 @@ class ModelPool:
             )
             for layers in [model.layers for model in list(self._open.values())]
         )
+
+    @property
+    def restarts(self) -> int:
+        """How often an engine has died and was started anew."""
+        open_now = [model.layers.restarting for model in self._open.values()]
+        return self._restarts + sum(each.restarts for each in open_now if each is not None)
 
     def close_all(self) -> None:
         while self._open:

@@ -18,7 +18,7 @@ from importlib import import_module
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from pytest_modeleval.errors import ModelError, RequestError, StopRun, UsageError
+from pytest_modeleval.errors import EngineDied, ModelError, RequestError, UsageError
 from pytest_modeleval.models import continuations as tokens_of
 from pytest_modeleval.models.chat_format import text_messages, tool_definitions
 from pytest_modeleval.models.protocol import (
@@ -91,8 +91,8 @@ class VllmBackend:
                 await self._load()
 
     async def generate(self, request: Request) -> Generation:
-        """Answer one request. Raises RequestError, also for a prompt that is too long, and StopRun
-        when vLLM has died."""
+        """Answer one request. Raises RequestError, also for a prompt that is too long, and
+        EngineDied."""
         begun = time.perf_counter()
         if request.messages is None:
             prompt: dict[str, Any] = {"prompt": request.prompt}
@@ -192,10 +192,7 @@ class VllmBackend:
         except (TypeError, ValueError, self._vllm.VLLMClientError) as error:
             raise RequestError(f"vllm: {_first_line(error)}", status=400) from None
         except self._vllm.EngineDeadError:
-            raise StopRun(
-                "vllm: its engine has died (its own log, above, says why); the same command again "
-                "goes on from here"
-            ) from None
+            raise EngineDied("vllm's own log, above, says why") from None
         if not outputs or outputs[-1].outputs[0].finish_reason == "abort":
             raise RequestError("vllm: the request was abandoned by the engine")
         return outputs[-1]

@@ -304,6 +304,7 @@ class RunResult:
     `models` tells them apart by the model that was asked, whatever its role. `resources` is what
     the run took of its machine, `plugins` the distributions of others that had a part in it,
     `job` the file that asked for it, if any, `packs` the packs that were run, with their scores.
+    `restarts` is how often an engine of the run's processes died and was started anew.
     """
 
     run_id: str
@@ -321,6 +322,7 @@ class RunResult:
     plugins: list[PluginRecord] = field(default_factory=list)
     job: JobRecord | None = None
     packs: list[PackResult] = field(default_factory=list)
+    restarts: int = 0
     schema_version: str = SCHEMA_VERSION
 
     @property
