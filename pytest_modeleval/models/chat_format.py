@@ -32,6 +32,14 @@ def tool_definitions(tools: Iterable[Tool]) -> list[dict[str, Any]]:
     ]
 
 
+def without_first_token(tokenizer: Any, text: str) -> str:
+    """A text that a chat template has begun with the token that `tokenizer` puts before every text,
+    without it."""
+    first: str | None = tokenizer.bos_token
+    puts = tokenizer.encode("")[:1] == [tokenizer.bos_token_id]
+    return text.removeprefix(first) if first and puts else text
+
+
 def tool_calls(message: Message) -> list[dict[str, Any]]:
     """The tool calls of an assistant's turn."""
     return [

@@ -132,6 +132,14 @@ class Model:
         request = Request(sampling=settings, prompt=prompt, origin=_origin(recorder, number))
         return await self._generate("complete", recorder, request)
 
+    def chat_context(self, messages: Sequence[Message]) -> str | None:
+        """A dialogue as a context for `loglikelihood`: in the model's chat template, up to where
+        the model's turn begins. None where it has no template, or a server keeps it."""
+        render = getattr(self.backend, "chat_context", None)
+        if render is None or not self.capabilities.chat:
+            return None
+        return str(render(messages))
+
     @noticed
     async def loglikelihood(
         self, context: str, continuations: Sequence[str]

@@ -196,7 +196,9 @@ class Backend(Protocol):
 
     The constructor takes `(name, **arguments)`, must not block, load or import anything heavy, and
     raises `UsageError` for arguments that it does not know. `capabilities` and `identity` are
-    complete once `start` has returned. `concurrency` is how many requests it wants in flight.
+    complete once `start` has returned. `concurrency` is how many requests it wants in flight. One
+    that applies a chat template in this process may have `chat_context(messages) -> str`, the
+    dialogue as a context for log-likelihoods.
     """
 
     concurrency: int

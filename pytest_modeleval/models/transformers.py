@@ -19,7 +19,12 @@ from typing import Any
 
 from pytest_modeleval.errors import ModelError, RequestError, UsageError
 from pytest_modeleval.models import continuations as tokens_of
-from pytest_modeleval.models.chat_format import text_messages, tool_definitions
+from pytest_modeleval.models.chat_format import (
+    text_messages,
+    tool_definitions,
+    without_first_token,
+)
+from pytest_modeleval.models.messages import Message, Tool
 from pytest_modeleval.models.protocol import (
     Capabilities,
     Generation,
@@ -143,6 +148,20 @@ class TransformersBackend:
         answers: list[LogLikelihood] = await self._do(_Job(done, pairs=pairs))
         return answers
 
+    def chat_context(self, messages: Sequence[Message]) -> str:
+        """The text that the chat template makes of a dialogue, to be the context of a
+        log-likelihood: without the token that the tokenizer puts before every text by itself."""
+        return without_first_token(self._tokenizer, self._chat_text(messages))
+
+    def _chat_text(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
+        text: str = self._tokenizer.apply_chat_template(
+            text_messages(messages),
+            tools=tool_definitions(tools) or None,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        return text
+
     async def aclose(self) -> None:
         """Abandon what is running and free the model."""
         for job in self._waiting:
@@ -224,12 +243,7 @@ class TransformersBackend:
         if request.messages is None:
             tokens = self._tokenizer.encode(request.prompt)
         else:
-            text = self._tokenizer.apply_chat_template(
-                text_messages(request.messages),
-                tools=tool_definitions(request.tools) or None,
-                add_generation_prompt=True,
-                tokenize=False,
-            )
+            text = self._chat_text(request.messages, request.tools)
             tokens = self._tokenizer.encode(text, add_special_tokens=False)
         if not tokens:
             raise RequestError("transformers: the prompt is empty: expected a text")

@@ -20,7 +20,12 @@ from typing import Any
 
 from pytest_modeleval.errors import EngineDied, ModelError, RequestError, UsageError
 from pytest_modeleval.models import continuations as tokens_of
-from pytest_modeleval.models.chat_format import text_messages, tool_definitions
+from pytest_modeleval.models.chat_format import (
+    text_messages,
+    tool_definitions,
+    without_first_token,
+)
+from pytest_modeleval.models.messages import Message, Tool
 from pytest_modeleval.models.protocol import (
     Capabilities,
     Generation,
@@ -206,14 +211,23 @@ class VllmBackend:
         tokens: list[int] = self._tokenizer.encode(text)
         return tokens
 
-    def _chat_tokens(self, request: Request) -> list[int]:
+    def chat_context(self, messages: Sequence[Message]) -> str:
+        """The text that the chat template makes of a dialogue, to be the context of a
+        log-likelihood: without the token that the tokenizer puts before every text by itself."""
+        return without_first_token(self._tokenizer, self._chat_text(messages))
+
+    def _chat_text(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> str:
         self._ready()
-        text = self._tokenizer.apply_chat_template(
-            text_messages(request.messages or ()),
-            tools=tool_definitions(request.tools) or None,
+        text: str = self._tokenizer.apply_chat_template(
+            text_messages(messages),
+            tools=tool_definitions(tools) or None,
             add_generation_prompt=True,
             tokenize=False,
         )
+        return text
+
+    def _chat_tokens(self, request: Request) -> list[int]:
+        text = self._chat_text(request.messages or (), request.tools)
         tokens: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
         return tokens
 

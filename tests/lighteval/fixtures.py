@@ -126,7 +126,16 @@ def _datasets(replies: dict[str, list[str]]) -> Mapping[str, Mapping[str, Sequen
         }
         for n, topic in enumerate(TOPICS)
     ]
+    sums = [
+        {
+            "sum": f"{a}+{b}=",
+            "choices": [str(a + b), str(a + b + 1), str(a + b)[::-1]],
+            "gold": n % 4 == 3,
+        }
+        for n, (a, b) in enumerate([(1, 2), (12, 30), (7, 5), (123, 456), (99, 1), (517, 284)])
+    ]
     return {
+        "sums/default": {"test": sums},
         "fixture/kinds": {"test": kinds, "train": shown},
         "gsm8k/main": {"test": gsm8k[:8], "train": gsm8k[8:]},
         "ai2_arc/ARC-Challenge": {"test": arc[:8], "train": arc[8:]},

@@ -63,11 +63,37 @@ def of_kind(name, metrics, **more):
     )
 
 
+def sum_of(line, task_name=None):
+    return Doc(
+        task_name=task_name,
+        query=line["sum"],
+        choices=line["choices"],
+        gold_index=int(line["gold"]),
+    )
+
+
+def of_sums(name, metrics):
+    return LightevalTaskConfig(
+        name=name,
+        prompt_function=sum_of,
+        hf_repo="own/sums",
+        hf_subset="default",
+        hf_avail_splits=["test"],
+        evaluation_splits=["test"],
+        metrics=metrics,
+        generation_size=5,
+        stop_sequence=[],
+    )
+
+
 def normalised(normalization):
     return LogLikelihoodAccMetric(normalization=normalization)
 
 
 TASKS_TABLE = [
+    of_sums("sums:generated", [Metrics.exact_match]),
+    of_sums("sums:chosen", [Metrics.loglikelihood_acc]),
+    of_sums("sums:by_characters", [normalised(LogProbCharNorm())]),
     of_kind("kinds:generative", [Metrics.exact_match, Metrics.f1_score, Metrics.rouge_t5]),
     of_kind("kinds:f1_macro", [Metrics.f1_score_macro]),
     of_kind("kinds:likelihoods", [Metrics.loglikelihood_acc, Metrics.mrr]),

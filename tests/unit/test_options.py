@@ -107,6 +107,13 @@ class TestValues:
     ) -> None:
         assert settings(max_errors=text).allowed_errors(planned) == allowed
 
+    def test_a_gate_names_a_task_of_lighteval(self, settings: Load) -> None:
+        gates = ["mgsm:de|0: low: em >= 0.5", "lighteval::gsm8k|5: em >= 0.5"]
+        assert settings(gate=gates).gates == (
+            ("mgsm:de|0", "low: em >= 0.5"),
+            ("lighteval::gsm8k|5", "em >= 0.5"),
+        )
+
     def test_a_gate_names_its_benchmark_by_node_id_too(self, settings: Load) -> None:
         gate = "tests/test_x.py::TestX::test_x: low: accuracy >= 0.5"
         assert settings(gate=[gate]).gates == (

@@ -52,6 +52,13 @@ def plain_prompt(doc: Any) -> str:
     return str(PromptManager(use_chat_template=False).prepare_prompt(doc))
 
 
+def context_of(model: Model, doc: Any) -> str:
+    """What stands before a choice: the dialogue in the model's chat template, where this process
+    knows it, as LightEval's own engines have it, else the plain prompt."""
+    chat = model.chat_context(messages_of(doc)) if model.capabilities.chat else None
+    return plain_prompt(doc) if chat is None else chat
+
+
 def messages_of(doc: Any) -> tuple[Message, ...]:
     """LightEval's dialogue: each example a turn of the user and one of the assistant."""
     from lighteval.tasks.prompt_manager import PromptManager
@@ -93,7 +100,7 @@ async def _likelihoods(model: Model, doc: Any, with_unconditioned: bool) -> Any:
     question. The tokens themselves are not known, only how many there are."""
     from lighteval.models.model_output import ModelResponse
 
-    context = plain_prompt(doc)
+    context = context_of(model, doc)
     found = await model.loglikelihood(context, doc.choices)
     if with_unconditioned and doc.unconditioned_query is not None:
         found = [*found, *await model.loglikelihood(doc.unconditioned_query, doc.choices)]
@@ -108,6 +115,6 @@ async def _likelihoods(model: Model, doc: Any, with_unconditioned: bool) -> Any:
 async def _perplexity(model: Model, doc: Any) -> Any:
     from lighteval.models.model_output import ModelResponse
 
-    text = plain_prompt(doc)
+    text = context_of(model, doc)
     found = await model.perplexity(text)
     return ModelResponse(input=text, logprobs=[found.sum], output_tokens=[[0] * found.tokens])

@@ -126,7 +126,7 @@ def _refused(
     why = f"Its module was not loaded: {lost}. " if lost else ""
     return UsageError(
         f"LightEval has no task {specification.task!r}: {hint}{why}There are {len(known)}; "
-        "a file of your own is named with custom_tasks"
+        "a file of further ones is named with --lighteval-tasks, or custom_tasks in a pack"
     )
 
 
