@@ -15,7 +15,7 @@ from pytest_modeleval.errors import UsageError
 from pytest_modeleval.installed_plugins import load_plugins
 from pytest_modeleval.models.catalog import BACKENDS, BackendEntry
 from pytest_modeleval.plain_text import raised
-from pytest_modeleval.registry.finding import installed_packs
+from pytest_modeleval.registry.finding import installed_packs, owner_of
 from pytest_modeleval.registry.plugins import check_plugins, versioned
 from pytest_modeleval.registry.reading import PackFile
 from pytest_modeleval.results.record import PluginRecord
@@ -96,7 +96,8 @@ class Contributions:
             self._merged(kind, self._installed(kind.hook))
 
     def require(self, pack: PackFile) -> None:
-        """Hold what a pack asks for against what is installed; from then on it is recorded.
+        """Hold what a pack asks for against what is installed. From then on that is recorded, and
+        so is the distribution that the pack itself came with.
 
         Raises UsageError for a plugin that is not installed, does not fit, or is switched off.
         """
@@ -108,8 +109,13 @@ class Contributions:
                         f"out, by -p no:{point.name} or PYTEST_DISABLE_PLUGIN_AUTOLOAD: name its "
                         f"module, -p {point.module}"
                     )
-            if canonicalize_name(record.name) != OURSELVES:
-                self._required[record.name] = record
+            self._require(record)
+        if (owner := owner_of(pack.path)) is not None:
+            self._require(PluginRecord(owner.metadata["Name"], owner.version))
+
+    def _require(self, record: PluginRecord) -> None:
+        if canonicalize_name(record.name) != OURSELVES:
+            self._required[record.name] = record
 
     def backends(self) -> Mapping[str, BackendEntry]:
         """Those that there are, by name."""

@@ -128,7 +128,6 @@ class Session:
             self.run.stop()
             if monitor is not None:
                 self.scoreboard.resources = monitor.stop()
-                self.scoreboard.plugins = self.run.contributed.records()
                 try:
                     self._finish(session, complete=complete)
                 finally:
@@ -146,6 +145,7 @@ class Session:
         if not self.is_worker:
             try:
                 self.run.check_prices()
+                self.scoreboard.plugins = self.run.contributed.records()
             except ModelevalError as error:
                 raise pytest.UsageError(shown(str(error))) from None
         if self.controller is None:

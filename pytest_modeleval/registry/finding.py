@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,6 +80,14 @@ def installed() -> Iterator[tuple[EntryPoint, Path]]:
             ) from error
         for place in (spec.submodule_search_locations or ()) if spec else ():
             yield entry, Path(place)
+
+
+def owner_of(pack: Path) -> Distribution | None:
+    """The installed distribution that a pack's file came with."""
+    owners = (
+        entry.dist for entry, place in installed() if pack.resolve().is_relative_to(place.resolve())
+    )
+    return next(owners, None)
 
 
 def installed_packs(distribution: str) -> list[str]:

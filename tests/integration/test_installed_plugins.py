@@ -258,6 +258,15 @@ version = "RANGE"
             {"name": "acme-library", "version": "2.1", "provides": {}}
         ]
 
+    def test_who_brought_the_pack_is_recorded(self, acme: Project) -> None:
+        (acme.path / "acme_packs/records.jsonl").write_text('{"input": "1", "target": "1"}')
+        with (acme.path / "acme_packs/polite.pack.toml").open("a") as file:
+            file.write('\n[[task]]\nname = "one"\ndataset = "records.jsonl"\n')
+        assert acme.run("--pack", "politeness").ret == 0
+        assert acme.results["plugins"] == [
+            {"name": "acme-evals", "version": "1.2.0", "provides": {"packs": ["politeness"]}}
+        ]
+
     @pytest.mark.parametrize("workers", [(), ("-n2",)])
     def test_out_of_range_nothing_runs(self, acme: Project, workers: tuple[str, ...]) -> None:
         acme.plugins.append("xdist")
