@@ -44,12 +44,12 @@ def find_pack(asked: str, folders: Sequence[Path]) -> Path:
     own = {file: version for file, (each, version) in known.items() if each == name}
     if not own:
         raise UsageError(_unknown(asked, name, [each for each, _ in known.values()], folders))
-    fitting = {file: v for file, v in own.items() if versions.contains(v, prereleases=True)}
+    fitting = list(versions.filter(own.values()))  # as pip: pre-releases where nothing else fits
     if not fitting:
         there = ", ".join(f"{version} ({file})" for file, version in sorted(own.items()))
         raise UsageError(f"--pack {asked}: no such version of the pack is here; there is {there}")
-    newest = max(fitting.values())
-    best = [file for file, version in fitting.items() if version == newest]
+    newest = max(fitting)
+    best = [file for file, version in own.items() if version == newest]
     if len(best) > 1:
         raise UsageError(
             f"--pack {asked}: {' and '.join(map(str, best))} are both {name} {newest}: give one of "

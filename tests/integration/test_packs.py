@@ -140,3 +140,76 @@ def pytest_configure(config):
     result = packed.run("-k", "few")
     assert result.ret == 0
     assert [each["name"] for each in packed.results["benchmarks"]] == ["made::few"]
+
+
+OTHER = """
+import pytest
+from pytest_modeleval import benchmark
+
+@pytest.fixture(scope="module")
+def own(request):
+    return request.module.OWN
+
+OWN = "of the other module"
+
+@benchmark("data.jsonl", gates=["tall: length >= 1"], metrics=["length"])
+def sums(sample, model, own):
+    from pytest_modeleval import score
+    assert own == "of the other module"
+    score("length", 1)
+    assert model.chat(sample.input).text == sample.target
+"""
+
+
+def test_each_source_keeps_its_own_module(packed: Project) -> None:
+    """Its fixtures, its data's folder, and assertions that are explained, whatever its name."""
+    folder = packed.path / "benchmarks" / "other"
+    folder.mkdir()
+    (folder / "plain_sums.py").write_text(OTHER, "utf-8")
+    (folder / "data.jsonl").write_text('{"id": "a", "input": "1", "target": "2"}\n', "utf-8")
+    with (packed.path / "benchmarks" / "core.pack.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[task]]\nbenchmark = "other/plain_sums.py::sums"\nname = "others"\n')
+    result = packed.run("benchmarks/core.pack.toml", "-rw")
+    assert result.ret == 0
+    first, _, others = packed.results["benchmarks"]
+    assert first["samples"]["right"] == 3, "with the fixture of its own module"
+    assert [gate["verdict"] for gate in others["gates"]] == ["passed"]
+    result.stdout.fnmatch_lines(
+        ["WRONG benchmarks/core.pack.toml::others[[]a[]] - assert '1' == '2'"]
+    )
+
+
+def test_only_what_was_wrong_again(packed: Project) -> None:
+    packed.plugins.append("cacheprovider")
+    packed.run("benchmarks/core.pack.toml", "-k", "sums and not gate")
+    again = collected(packed.run("benchmarks/core.pack.toml", "--lf", "--co", "-q"))
+    assert again == [f"benchmarks/core.pack.toml::sums[s{n}]" for n in (3, 4, 5)]
+
+
+def test_one_sample_of_a_pack_beside_the_folder_that_it_lies_in(packed: Project) -> None:
+    """pytest itself takes the folder for all that is in it."""
+    arguments = ("benchmarks", "benchmarks/core.pack.toml::few[s1]")
+    found = collected(packed.run("--co", "-q", *arguments))
+    assert [each for each in found if "pack.toml" in each] == ["benchmarks/core.pack.toml::few[s1]"]
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            "sums/test_sums.py::test_sum",
+            "task 1 (sum): test_sums.py has no benchmark 'test_sum'; did you mean 'test_sums'?",
+        ),
+        (
+            "sums/test_gone.py::test_sums",
+            'task 1 (sums): benchmark = "sums/test_gone.py::…": there is no file *test_gone.py',
+        ),
+    ],
+)
+def test_a_task_that_does_not_exist(packed: Project, task: str, said: str) -> None:
+    text = f'[pack]\nname = "x"\nversion = "1.0.0"\n[[task]]\nbenchmark = "{task}"\n'
+    (packed.path / "benchmarks" / "x.pack.toml").write_text(text, "utf-8")
+    result = packed.run("--pack", "x")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"benchmarks/x.pack.toml: {said}"])
+    result.stdout.no_fnmatch_line("*Traceback*")
