@@ -44,6 +44,14 @@ def is_named(path: Path, config: pytest.Config) -> bool:
     return any(absolutepath(start / each.partition("::")[0]) == path for each in config.args)
 
 
+def named_parts(path: Path, config: pytest.Config) -> set[str] | None:
+    """What stands behind the `::` where a pack was named; None where all of it was."""
+    start = config.invocation_params.dir
+    found = [each.partition("::") for each in config.args]
+    parts = {part for file, _, part in found if absolutepath(start / file) == path}
+    return None if "" in parts or not parts else parts
+
+
 def add_named(config: pytest.Config) -> None:
     """Make of each `--pack`, and of what a job runs, the path of its file, in the place of the
     folders where pytest would look for tests if no path was given. What the command line names is
@@ -146,6 +154,15 @@ class PackModule(pytest.Module):
         return True
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        parts = named_parts(self.path, self.config)
+        if parts is None or self.session.isinitpath(self.path):  # where pytest itself looks for it
+            yield from self._all()
+            return
+        for item in self._all():
+            if item.name in parts or item.name.partition("[")[0] in parts:
+                yield item
+
+    def _all(self) -> Iterator[pytest.Item | pytest.Collector]:
         for number, task in enumerate(self.pack_file.pack.task):
             try:
                 for collector, name, function in self._functions(task):
