@@ -10,6 +10,8 @@ from typing import Any
 
 from pytest_modeleval.datasets.dataset import Record
 from pytest_modeleval.datasets.files import EXTENSIONS, open_file
+from pytest_modeleval.datasets.known.choice import TRUTHFULQA
+from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.errors import DatasetError, DatasetMissing
 
 
@@ -120,6 +122,16 @@ def _mgsm(path: Path) -> Iterator[Record]:
             }
 
 
+def _of(dataset: RegisteredDataset) -> Callable[[Path], Iterator[Record]]:
+    """As a registered dataset of ours reads it, whose records are shaped like those of the hub."""
+
+    def read(path: Path) -> Iterator[Record]:
+        data = dataset.open(path)
+        return (data.record(row) for row in range(len(data)))
+
+    return read
+
+
 MGSM = ("bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh")
 
 KNOWN: Mapping[tuple[str, str], Sequence[LocalFile]] = {
@@ -128,6 +140,9 @@ KNOWN: Mapping[tuple[str, str], Sequence[LocalFile]] = {
         LocalFile("train", "gsm8k/train.jsonl", _as_it_is),
     ],
     ("google/IFEval", "default"): [LocalFile("train", "ifeval/input_data.jsonl", _as_it_is)],
+    ("truthfulqa/truthful_qa", "multiple_choice"): [
+        LocalFile("validation", "truthfulqa/TruthfulQA.csv", _of(TRUTHFULQA))
+    ],
     **{
         ("juletxara/mgsm", language): [LocalFile("test", f"mgsm/mgsm_{language}.tsv", _mgsm)]
         for language in MGSM
