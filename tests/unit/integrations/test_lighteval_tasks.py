@@ -137,3 +137,14 @@ class TestInAnotherProcess:
 
         with pytest.raises(ModelevalError, match=r"not computed bleu of wmt\|0 within 600 s"):
             self.asked(monkeypatch, late)
+
+
+def test_nothing_of_it_is_imported_before_a_task_is_collected() -> None:
+    """A controller of several processes comes no further than this."""
+    lines = [
+        "import sys",
+        "import pytest_modeleval.integrations.lighteval",
+        "import pytest_modeleval.lighteval_option",
+        "assert not {'lighteval', 'torch', 'datasets', 'numpy'} & set(sys.modules)",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
