@@ -56,8 +56,8 @@ def add_named(config: pytest.Config) -> None:
     """Make of each `--pack`, and of what a job runs, the path of its file, in the place of the
     folders where pytest would look for tests if no path was given. What the command line names is
     run in place of the job's. Raises pytest.UsageError for a pack that is not there."""
-    typed = config.args_source is pytest.Config.ArgsSource.ARGS or config.getoption(
-        "modeleval_pack"
+    typed = config.args_source is pytest.Config.ArgsSource.ARGS or any(
+        map(config.getoption, ("modeleval_pack", "modeleval_lighteval"))
     )
     try:
         settings = load(config.getoption, config.rootpath)

@@ -21,6 +21,7 @@ from pytest_modeleval.results.events import (
     EventLog,
     FilesWritten,
     GateJudged,
+    PackScored,
     Phase,
     PhaseBegan,
     Progressed,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 EVERY = 1.0
 """Seconds from one word about progress to the next, at least."""
 
+PACK_FIELDS = ("name", "version", "model", "score", "lower", "upper", "reason")
 PHASES: tuple[Phase, ...] = get_args(Phase)
 Kind = TypeVar("Kind", bound=Event)
 
@@ -178,10 +180,17 @@ class StatusEvents:
         )
 
     def _tell_outcome(self) -> None:
+        result = self.scoreboard.result
+        assert result is not None  # it is told before it is written
         self._tell_progress()
-        for each in self.scoreboard.result.benchmarks if self.scoreboard.result else ():
-            for gate in each.gates:
-                self._tell(GateJudged, benchmark=each.name, model=each.model, gate=gate)
+        for pack in result.packs:
+            values = {name: getattr(pack, name) for name in PACK_FIELDS}
+            self._tell(PackScored, **values)
+        judged = [(each.name, each.model, each.gates) for each in result.benchmarks]
+        judged += [(pack.file, pack.model, pack.gates) for pack in result.packs]
+        for name, model, gates in judged:
+            for gate in gates:
+                self._tell(GateJudged, benchmark=name, model=model, gate=gate)
 
     def _has_moved(self, tally: Tally) -> bool:
         key = (tally.plan.benchmark, tally.plan.model)

@@ -178,7 +178,7 @@ class JobFile:
         """Its tasks, as a pack that asks for its plugins."""
         info = PackInfo(name=self.id, version="0.0.0")
         pack = Pack(pack=info, task=self.job.tasks, plugin=self.job.plugins)
-        return PackFile(pack, self.path, self.place, self.text)
+        return PackFile(pack, self.path, self.place, self.text, scored=False)
 
     def pack_file(self, path: Path, place: str) -> PackFile:
         """A pack as this job runs it, or the job's own tasks. Raises UsageError, as `read_pack`."""

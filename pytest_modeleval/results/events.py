@@ -75,8 +75,21 @@ class Progressed(Told, frozen=True, kw_only=True, tag="progress"):
     scores: list[Score]
 
 
+class PackScored(Told, frozen=True, kw_only=True, tag="pack"):
+    """The score of a pack with a model, with its interval; without a score the `reason`."""
+
+    name: str
+    version: str
+    model: str
+    score: float | None
+    lower: float | None
+    upper: float | None
+    reason: str | None
+
+
 class GateJudged(Told, frozen=True, kw_only=True, tag="gate"):
-    """The verdict of a gate, with all that results.json has of it."""
+    """The verdict of a gate, with all that results.json has of it. For a gate on a pack's score
+    `benchmark` is the pack's file."""
 
     benchmark: str
     model: str
@@ -101,7 +114,7 @@ class Ended(Told, frozen=True, kw_only=True, tag="end"):
     reason: str | None
 
 
-Event: TypeAlias = PhaseBegan | Progressed | GateJudged | FilesWritten | Ended
+Event: TypeAlias = PhaseBegan | Progressed | PackScored | GateJudged | FilesWritten | Ended
 
 
 class EventLog:

@@ -248,7 +248,7 @@ class JobRecord:
     """The job that asked for the run: its id, the SHA-256 of its file, and its tags."""
 
     id: str
-    digest: str
+    hash: str
     tags: dict[str, str]
 
 

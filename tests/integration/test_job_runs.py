@@ -9,6 +9,7 @@ import pytest
 
 from pytest_modeleval.results.details import read_details
 from tests.integration.conftest import ARITHMETIC, Project
+from tests.integration.test_events import events
 
 PACK = """
 [pack]
@@ -71,9 +72,11 @@ def test_a_whole_job(jobs: Project, processes: tuple[str, ...]) -> None:
         artifacts={"out": "../out"},
         tags={"team": "a"},
     )
-    result = jobs.run(said, *processes, model=None)
+    result = jobs.run(said, "--events=events.jsonl", *processes, model=None)
     assert result.ret == 0, result.outlines
     out = jobs.path / "out"
+    (pack,) = [each for each in events(jobs) if each["kind"] == "pack"]
+    assert (pack["name"], pack["version"], pack["score"]) == ("core", "1.2.0", 0.75)
     results = json.loads((out / "results.json").read_text("utf-8"))
     assert results["job"]["id"] == "nightly" and results["job"]["tags"] == {"team": "a"}
     found = {each["name"]: each["samples"] for each in results["benchmarks"]}

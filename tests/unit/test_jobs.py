@@ -71,7 +71,7 @@ def test_what_it_says(settings: Settings, tmp_path: Path) -> None:
     assert found.gates == (("test_x", "accuracy >= 0.5"),)
     assert found.job is not None
     assert (found.job.record.id, found.job.record.tags) == ("nightly", {"team": "a"})
-    assert len(found.job.record.digest) == 64
+    assert len(found.job.record.hash) == 64
 
 
 def test_what_it_does_not_say(settings: Settings) -> None:
