@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(text)
             return 1 if failed else 0
         elif options.command == "export":
-            from pytest_modeleval.integrations.lighteval_export import export_folder
+            from pytest_modeleval.integrations.lighteval.export import export_folder
 
             print(export_folder(options.run))
         elif options.command == "reproduce":

@@ -24,7 +24,7 @@ from pytest_modeleval.definition import Benchmark
 from pytest_modeleval.errors import UsageError
 from pytest_modeleval.gates import Reference, match_samples, parse_gates
 from pytest_modeleval.models.model import Model
-from pytest_modeleval.results.baseline import Baseline
+from pytest_modeleval.results.baseline import LIGHTEVAL_TASK, Baseline
 from pytest_modeleval.results.record import SampleResult
 from pytest_modeleval.results.samples import digest
 from pytest_modeleval.tally import Plan
@@ -211,7 +211,16 @@ class SampleGroup:
 
         metrics = {gate.term.metric: None for gate in self.gates if gate.kind != "threshold"}
         ids = [self.samples.id(row) for row in self.rows]
-        return match_samples(self.baseline, self.name, ids, digest_of, list(metrics))
+        first = self.samples.bare(self.rows[0]).metadata if self.rows else {}
+        task = first.get(LIGHTEVAL_TASK)
+        return match_samples(
+            self.baseline,
+            self.name,
+            ids,
+            digest_of,
+            list(metrics),
+            task if isinstance(task, str) else None,
+        )
 
     @cached_property
     def body_arguments(self) -> frozenset[str]:

@@ -51,6 +51,7 @@ def match_samples(
     ids: Iterable[str],
     digest_of: Callable[[int], str],
     metrics: Sequence[str],
+    task: str | None = None,
 ) -> Reference:
     """Match the planned samples with the baseline's.
 
@@ -60,8 +61,9 @@ def match_samples(
         ids: of the planned samples, in their order.
         digest_of: the digest of a planned sample by its place.
         metrics: those that gates compare.
+        task: what LightEval calls it, where it runs one of its tasks.
     """
-    name = baseline.name_of(benchmark)
+    name = baseline.name_of(benchmark, task)
     if name is None:
         from difflib import get_close_matches
 

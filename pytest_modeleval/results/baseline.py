@@ -24,6 +24,9 @@ from pytest_modeleval.results.samples import AnsweredSample, read_samples
 FOLDER = Path("benchmarks", "baselines")
 """Where committed baselines lie, from the root of the project: a file for each model alias."""
 
+LIGHTEVAL_TASK = "lighteval_task"
+"""The field of a sample's metadata with LightEval's name of the task that it is of."""
+
 UNANSWERED = ("error", "not_run", "deselected")
 """Samples of these kinds keep a benchmark out of a baseline."""
 
@@ -69,8 +72,9 @@ class Baseline:
     model: str
     benchmarks: dict[str, BaselineBenchmark] = field(default_factory=dict)
 
-    def name_of(self, benchmark: str) -> str | None:
-        """Under which name a benchmark is in `benchmarks`, if at all."""
+    def name_of(self, benchmark: str, task: str | None = None) -> str | None:
+        """Under which name a benchmark is in `benchmarks`, if at all; `task` is what LightEval
+        calls what it runs, where that is one of its tasks."""
         return benchmark if benchmark in self.benchmarks else None
 
 
@@ -123,7 +127,7 @@ def read_baseline(source: str, root: Path, model: str, notice: Notice = print_no
     if path.is_dir() and not details_files(path) and (path / f"{model}.json").is_file():
         path = path / f"{model}.json"
     if path.is_dir() and not details_files(path):
-        from pytest_modeleval.integrations.lighteval_results import baseline_of, results_files
+        from pytest_modeleval.integrations.lighteval.results import baseline_of, results_files
 
         if files := results_files(path):
             return baseline_of(files, source, model)
@@ -250,7 +254,7 @@ def _parse(
     try:
         values = json.loads(content, object_pairs_hook=_no_duplicates)
         if "config_general" in values:
-            from pytest_modeleval.integrations.lighteval_results import ResultsFile, baseline_of
+            from pytest_modeleval.integrations.lighteval.results import ResultsFile, baseline_of
 
             return baseline_of([ResultsFile.of(values, source, path)], source, model)
         version = values["schema_version" if "schema_version" in values else OLD_NAME]

@@ -40,7 +40,7 @@ class ResultFiles:
     ) -> None:
         self._export = export
         if export is not None or (folder.path / EXPORT / MARKER).is_file():
-            from pytest_modeleval.integrations.lighteval_export import remove_export
+            from pytest_modeleval.integrations.lighteval.export import remove_export
 
             remove_export(folder.path)
         folder.begin()
@@ -145,7 +145,7 @@ class ResultFiles:
         write_leaderboard(self.folder / "leaderboard.json", self._board)
 
     def _write_export(self, result: RunResult) -> None:
-        from pytest_modeleval.integrations.lighteval_export import export
+        from pytest_modeleval.integrations.lighteval.export import export
 
         export(result, self.folder)
 

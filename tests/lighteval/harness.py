@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pytest_modeleval.integrations.lighteval.measures import gateable, plain
+from pytest_modeleval.integrations.lighteval.measures import plain
+from pytest_modeleval.integrations.lighteval.names import metric_name
 from pytest_modeleval.results.details import read_details
 from tests.integration.conftest import Project
 from tests.lighteval import oracle, reference
@@ -95,11 +96,11 @@ def compare(ours: Ours, spec: str, expected: reference.Reference) -> None:
     for sample_id, values in measured.items():
         for name, value in expected.samples[str(int(sample_id))].items():
             known = json.loads(json.dumps(plain(value)))
-            assert same(values[gateable(name)], known), f"{name} of document {sample_id}"
+            assert same(values[metric_name(name)], known), f"{name} of document {sample_id}"
     benchmark = ours.benchmarks[spec]
     assert benchmark["samples"]["error"] == 0
     for name, value in expected.aggregates.items():
-        metric = benchmark["metrics"][gateable(name)]
+        metric = benchmark["metrics"][metric_name(name)]
         assert same(metric["value"], float(value)), name
         assert metric["n"] == len(measured)
     if expected.asked:  # which LightEval's own models do not note

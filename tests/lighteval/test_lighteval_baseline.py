@@ -62,7 +62,7 @@ def chosen(number: int, key: str) -> tuple[Doc, ModelResponse]:
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "metric"), [("x::sums-2", "em"), ("x::sums-chosen-0", "acc")]
+    ("benchmark", "metric"), [("x::sums|2", "em"), ("x::sums|0[chosen]", "acc")]
 )
 def test_its_details_are_compared_document_by_document(
     tmp_path: Path, benchmark: str, metric: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modeleval.integrations.lighteval_names import (
+from pytest_modeleval.integrations.lighteval.names import (
     metric_name,
     model_names,
-    node_name,
+    spelled_task,
     task_key,
     task_keys,
 )
@@ -41,7 +41,9 @@ def test_a_task_of_lighteval_keeps_its_name() -> None:
     names = {"core.pack.toml::arc-challenge-25": 0, "test_y.py::test_y": 0}
     tasks = {"core.pack.toml::arc-challenge-25": "arc:challenge|25"}
     assert list(task_keys(names, tasks).values()) == ["arc:challenge|25", "y|0"]
-    assert node_name("arc:challenge|25") == "arc-challenge-25"
+    assert spelled_task("lighteval::gsm8k|5") == "gsm8k|5"
+    assert spelled_task("lighteval::mmlu@k=1|5[anatomy]") == "mmlu:anatomy|5"
+    assert spelled_task("test_x.py::test_x[a|b]") is None
 
 
 @pytest.mark.parametrize(

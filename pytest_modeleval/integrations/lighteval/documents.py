@@ -15,6 +15,7 @@ from pytest_modeleval.datasets.sample_ids import row_width
 from pytest_modeleval.errors import DatasetError
 from pytest_modeleval.integrations.lighteval.library import seeded
 from pytest_modeleval.integrations.lighteval.local_datasets import load_splits
+from pytest_modeleval.results.baseline import LIGHTEVAL_TASK
 
 
 class Documents(Dataset):
@@ -71,7 +72,7 @@ class Documents(Dataset):
             input=doc.query,
             target=target_of(doc),
             choices=tuple(map(str, doc.choices or ())),
-            metadata={"lighteval_task": self.name},
+            metadata={LIGHTEVAL_TASK: self.name},
         )
 
 

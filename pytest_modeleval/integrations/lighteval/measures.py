@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.gates.derived import CONFIDENCE, is_derived
 from pytest_modeleval.integrations.lighteval.asking import METHODS
-from pytest_modeleval.recorder import BUILT_IN_METRICS, is_metric_name
-
-
-def gateable(name: str) -> str:
-    """The name of a LightEval metric as gates can use it: `pass@k:k=1` is `pass_k_k_1`."""
-    without_addresses = re.sub(r"<function (\w+) at 0x[0-9a-f]+>", r"\1", name)
-    cleaned = re.sub(r"\W+", "_", without_addresses).strip("_")
-    taken = cleaned in BUILT_IN_METRICS or cleaned == CONFIDENCE or is_derived(cleaned)
-    return cleaned if is_metric_name(cleaned) and not taken else f"lighteval_{cleaned}"
+from pytest_modeleval.integrations.lighteval.names import metric_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,7 @@ class Measures:
     @cached_property
     def names(self) -> dict[str, str]:
         """LightEval's name of each metric → its name here, in the task's order."""
-        return {name: gateable(name) for name in self._task.aggregation()}
+        return {name: metric_name(name) for name in self._task.aggregation()}
 
     @cached_property
     def averaged(self) -> list[str]:

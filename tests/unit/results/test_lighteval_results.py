@@ -80,13 +80,16 @@ def test_documents_are_matched_with_our_samples(write: Write, tmp_path: Path) ->
     baseline = read_baseline("evals", tmp_path, "other")  # the only model there
     digests = [digest("a", "yes"), digest("b", "no"), digest("c", "no")]
     ids = ["test-003", "test-012", "test-099"]
-    for benchmark in ("core.pack.toml::arc-easy-5", "x::arc:easy|5", "test_arc.py::test_arc[easy]"):
+    for benchmark in ("lighteval::arc|5[easy]", "x::arc:easy@k=1|5", "test_arc.py::test_arc[easy]"):
         found = match_samples(baseline, benchmark, ids, digests.__getitem__, ["em", "accuracy"])
         assert found.values == {"em": [1, 0, None], "accuracy": [1, 0, None]}
         assert (found.new, found.changed, found.vanished) == (["test-099"], [], [])
 
+    found = match_samples(baseline, "p::mine", ids, digests.__getitem__, ["em"], TASK)
+    assert found.values == {"em": [1, 0, None]}
+
     digests[0] = digest("a", "no")
-    found = match_samples(baseline, "x::arc-easy-5", ids[:1], digests.__getitem__, ["em"])
+    found = match_samples(baseline, "x::arc:easy|5", ids[:1], digests.__getitem__, ["em"])
     assert (found.values, found.changed, found.vanished) == ({"em": [None]}, ["test-003"], ["12"])
 
 
@@ -95,7 +98,7 @@ def test_the_same_row_of_two_splits(write: Write, tmp_path: Path) -> None:
     baseline = read_baseline("evals", tmp_path, "")
     digests = [digest("b", "yes"), digest("a", "yes")]
     ids = ["validation-0", "test-0"]
-    found = match_samples(baseline, "x::arc-easy-5", ids, digests.__getitem__, ["em"])
+    found = match_samples(baseline, "x::arc:easy|5", ids, digests.__getitem__, ["em"])
     assert found.values == {"em": [0, 1]}
 
 
@@ -150,7 +153,7 @@ def test_results_without_details(write: Write, tmp_path: Path) -> None:
     file = write()
     for source in ("evals", str(file)):
         baseline = read_baseline(source, tmp_path, "")
-        found = match_samples(baseline, "x::arc-easy-5", ["0"], lambda _: "", ["em"])
+        found = match_samples(baseline, "x::arc:easy|5", ["0"], lambda _: "", ["em"])
         assert found.problem == (
             f"baseline {source}: of arc:easy|5 LightEval's results have only aggregates (em 0.5), "
             "and a comparison goes document by document: run LightEval with --save-details, and "

@@ -15,10 +15,10 @@ from typing import Any
 
 from pytest_modeleval.datasets.sample import as_text
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.integrations.lighteval_names import (
+from pytest_modeleval.integrations.lighteval.names import (
     metric_name,
     model_names,
-    node_name,
+    spelled_task,
     task_key,
 )
 from pytest_modeleval.results.baseline import Baseline, BaselineBenchmark, Scored
@@ -144,17 +144,14 @@ class LightEvalBaseline(Baseline):
 
     names: dict[str, str] = field(default_factory=dict)
 
-    def name_of(self, benchmark: str) -> str | None:
-        """The task that a benchmark runs: `gsm8k-5` and the export of `test_gsm8k` are `gsm8k|5`.
-        The number of examples may differ where only one task of that name is there."""
-        if benchmark in self.names:
-            return self.names[benchmark]
-        own = benchmark.partition("[")[0].rpartition("::")[2]
-        for key in self.benchmarks:
-            if own in (key, node_name(key)):
-                return key
-        task = task_key(benchmark, 0).rpartition("|")[0]
-        found = [key for key in self.benchmarks if key.rpartition("|")[0] == task]
+    def name_of(self, benchmark: str, task: str | None = None) -> str | None:
+        """The task that a benchmark runs, else the one that it is called after: `test_gsm8k` is
+        `gsm8k|5`. The number of examples may differ where only one task of that name is there."""
+        known = (self.names.get(benchmark), task, spelled_task(benchmark))
+        if found := [key for key in known if key in self.benchmarks]:
+            return found[0]
+        own = task_key(benchmark, 0).rpartition("|")[0]
+        found = [key for key in self.benchmarks if key.rpartition("|")[0] == own]
         return found[0] if len(found) == 1 else None
 
 

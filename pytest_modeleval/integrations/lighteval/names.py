@@ -56,9 +56,15 @@ def _task(name: str) -> str:
     return f"{_clean(task)}|{int(few_shot)}"
 
 
-def node_name(key: str) -> str:
-    """What stands for a LightEval task in a node id: `arc:challenge|25` is `arc-challenge-25`."""
-    return re.sub(r"[^A-Za-z0-9_.]+", "-", key).strip("-.")
+def spelled_task(benchmark: str) -> str | None:
+    """The task that a benchmark of --lighteval is called after: `lighteval::mmlu|5[anatomy]` is
+    `mmlu:anatomy|5`. None for any other name."""
+    base, _, params = benchmark.partition("[")
+    task, bar, few_shot = base.rpartition("::")[2].rpartition("|")
+    if not bar:
+        return None
+    task, subset = task.partition("@")[0], params.removesuffix("]")
+    return f"{task}:{subset}|{few_shot}" if subset else f"{task}|{few_shot}"
 
 
 def metric_name(name: str) -> str:

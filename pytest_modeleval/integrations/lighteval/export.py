@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.gates.derived import is_derived
-from pytest_modeleval.integrations.lighteval_names import model_names, task_keys
+from pytest_modeleval.integrations.lighteval.names import model_names, task_keys
 from pytest_modeleval.recorder import CALL_METRICS
+from pytest_modeleval.results.baseline import LIGHTEVAL_TASK
 from pytest_modeleval.results.details import details_rows
 from pytest_modeleval.results.record import BenchmarkResult, RunResult
 from pytest_modeleval.results.results_json import read_results, to_json
@@ -32,7 +33,7 @@ from pytest_modeleval.results.run_folder import (
 )
 
 if TYPE_CHECKING:
-    from pytest_modeleval.integrations.lighteval_details import TaskDetails
+    from pytest_modeleval.integrations.lighteval.export_details import TaskDetails
 
 
 def export_folder(folder: Path) -> str:
@@ -80,7 +81,7 @@ def _lighteval_tasks(benchmarks: Iterable[str], folder: Path) -> dict[str, str]:
     found = {}
     for name in benchmarks:
         metadata = json.loads(next(details_rows(folder, name))["metadata"])
-        task = metadata.get("lighteval_task") if isinstance(metadata, dict) else None
+        task = metadata.get(LIGHTEVAL_TASK) if isinstance(metadata, dict) else None
         if isinstance(task, str) and re.fullmatch(r"[^|]+\|[0-9]{1,4}", task):
             found[name] = task
     return found
@@ -100,7 +101,10 @@ class _Model:
 
     def write(self, metrics: Sequence[str]) -> None:
         """Write the details, with these metrics, and then the results."""
-        from pytest_modeleval.integrations.lighteval_details import details_schema, write_details
+        from pytest_modeleval.integrations.lighteval.export_details import (
+            details_schema,
+            write_details,
+        )
 
         schema = details_schema(metrics)
         folder = self.run_folder / EXPORT / "details" / self.model / self.date
@@ -239,6 +243,6 @@ def _hashes(told: TaskDetails) -> dict[str, str]:
 
 
 def _digest(digests: Iterable[str]) -> str:
-    from pytest_modeleval.integrations.lighteval_details import digest
+    from pytest_modeleval.integrations.lighteval.export_details import digest
 
     return digest("".join(digests))
