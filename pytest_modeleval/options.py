@@ -676,7 +676,7 @@ def _argument(text: str) -> tuple[str, Any]:
 def _split_gate(text: str) -> tuple[str, str]:
     """A benchmark's name may hold colons itself (`test_x.py::test_x`, LightEval's `mgsm:de|0`), an
     expression none."""
-    if of_lighteval := re.match(r"([^\s|]+\|\d+)\s*:(.*)", text):
+    if of_lighteval := re.match(r"([^\s|]+\|\d+(?:\[[^]]*])?)\s*:(.*)", text):
         return of_lighteval[1], of_lighteval[2].strip()
     benchmark, _, expression = text.replace("::", "\0").partition(":")
     return benchmark.replace("\0", "::").strip(), expression.replace("\0", "::").strip()

@@ -111,13 +111,15 @@ def run(
     model: Any = None,
     chat: bool = False,
     max_samples: int | None = None,
+    saved: bool = False,
 ) -> Reference:
-    """Run LightEval's pipeline on one task, with the datasets of a folder."""
+    """Run LightEval's pipeline on one task, with the datasets of a folder. What it writes is in
+    `scratch/out`."""
     monkeypatch.setattr(
         LightevalTask, "download_dataset_worker", staticmethod(lambda task: splits_in(folder, task))
     )
     asked = model if model is not None else Oracle(scratch / "cache", chat)
-    tracker = EvaluationTracker(output_dir=str(scratch / "out"), save_details=False)
+    tracker = EvaluationTracker(output_dir=str(scratch / "out"))
     pipeline = Pipeline(
         tasks=spec,
         pipeline_parameters=PipelineParameters(
@@ -130,6 +132,8 @@ def run(
         model=asked,
     )
     pipeline.evaluate()
+    if saved:
+        tracker.save()
     (task,) = pipeline.tasks_dict
     found = Reference(getattr(asked, "asked", []))
     for detail in tracker.details_logger.details[task]:

@@ -120,6 +120,14 @@ class TestValues:
             ("tests/test_x.py::TestX::test_x", "low: accuracy >= 0.5"),
         )
 
+    @pytest.mark.parametrize(
+        "benchmark", ["arc:easy|25", "lighteval::mmlu|5[high:school]", "a.py::test_x"]
+    )
+    def test_a_gate_names_a_task_of_lighteval_too(self, settings: Load, benchmark: str) -> None:
+        for expression in ('low: em[by == "a|5"] >= 0.5', "em >= 0.5"):
+            gates = settings(gate=[f"{benchmark}: {expression}"]).gates
+            assert gates == ((benchmark, expression),)
+
 
 class TestRefused:
     @pytest.mark.parametrize(

@@ -148,7 +148,9 @@ def _tell(told: TaskDetails, row: dict[str, Any]) -> None:
     told.rows += 1
     for metric, value in row["metric"].items():
         told.scores.setdefault(metric, []).append(value)
-    told.examples.append(digest(row["doc"]["query"]))
+    # LightEval has a row, and so a hash, for each way of asking.
+    ways = max(1, len(row["doc"]["sampling_methods"]))
+    told.examples += [digest(row["doc"]["query"])] * ways
     told.prompts.append(digest(row["model_response"]["input"] or ""))
 
 
