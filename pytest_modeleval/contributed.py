@@ -129,6 +129,15 @@ class Contributions:
         """Those that a task as data may name."""
         return self._merged(_SCORERS, self._owners(_SCORERS.hook))
 
+    def versions(self) -> dict[str, str]:
+        """Of the installed distributions that bring something on which results depend, and of those
+        that packs ask for, by name."""
+        found = dict(self._required)
+        for kind in _KINDS:
+            for owner in self._installed(kind.hook):
+                owner.record(found)
+        return {name: found[name].version for name in sorted(found)}
+
     def records(self) -> list[PluginRecord]:
         """The installed distributions that brought something to the run, by name."""
         found = {name: replace(record, provides={}) for name, record in self._required.items()}

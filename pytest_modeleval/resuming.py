@@ -275,6 +275,7 @@ def undertaking_of(run: Run, group: SampleGroup) -> Undertaking:
         "--sample-seed": str(settings.sample_seed),
         "few_shot of the job": str(settings.job.job.few_shot if settings.job is not None else None),
         f"epochs of {group.name}": str(group.epochs),
+        **{f"plugin {name}": one for name, one in run.contributed.versions().items()},
         **_of_model("model", spec),
     }
     for role, helper in run.roles.items():

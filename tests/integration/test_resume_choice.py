@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modeleval.results.folder_lock import FolderLock
+from tests.installing import install
 from tests.integration.conftest import ARITHMETIC, Project
 
 STOPS = ("-x", "--modeleval-wrong=fail")
@@ -122,6 +123,14 @@ async def test_sums(sample, model):
         with (changing.path / "sums.jsonl").open("a") as file:
             file.write('\n{"id": "s6", "input": "6", "target": "0"}')
         self._is_told(changing, "the dataset of test_it.py::test_sums has changed")
+
+    def test_a_plugin(self, changing: Project) -> None:
+        install(
+            changing.path, "acme", "2.0", entry_points={"modeleval.plugins": {"acme": "acme_evals"}}
+        )
+        changing.file("def pytest_modeleval_scorers(): return {'polite': len}", "acme_evals")
+        changing.plugins.append("acme_evals")
+        self._is_refused(changing, "plugin acme was not given and is 2.0")
 
     def test_the_model(self, changing: Project) -> None:
         self._is_refused(changing, "the model was probe and is other", model="probe:other")
