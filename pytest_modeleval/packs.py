@@ -8,7 +8,7 @@ benchmark keeps its own module, with that one's fixtures, marks and path.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,24 +18,20 @@ from typing import Any
 import pytest
 from _pytest.nodeid import NodeId
 from _pytest.pathlib import absolutepath
-from _pytest.python import importtestmodule
 
 from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
 from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.options import load
 from pytest_modeleval.pack_gates import Member, PackGateItem, pack_plan
+from pytest_modeleval.pack_sources import SourceModule, TaskFunction, copied
 from pytest_modeleval.plugin import active
 from pytest_modeleval.registry.data_task import DataTask
-from pytest_modeleval.registry.document import no_such
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
 from pytest_modeleval.stash import ADDED_PACKS, SETTINGS
 from pytest_modeleval.task_hash import ATTRIBUTE as OF_TASK
-
-TaskFunction = Callable[..., Any]
-"""A benchmark's function, with its definition."""
 
 
 def is_named(path: Path, config: pytest.Config) -> bool:
@@ -179,7 +175,7 @@ class PackModule(pytest.Module):
         if task.benchmark is not None:
             path, _, own = task.benchmark.partition("::")
             source = self._source(path)
-            yield source, name, _with_overrides(source.function(own), task)
+            yield source, name, _as_task(copied(source.function(own)), task)
         elif task.lighteval is not None:
             yield from self._of_lighteval(task, name)
         else:
@@ -211,13 +207,11 @@ class PackModule(pytest.Module):
 
     def _adapted(self, function: TaskFunction, task: Task) -> TaskFunction:
         """With what the task says otherwise, and a place in the pack for people to look at."""
-        definition = definition_of(function)
-        assert isinstance(function, FunctionType) and definition is not None
+        assert isinstance(function, FunctionType)
         line = self.pack_file.line(self.pack_file.pack.task.index(task))
         code = (lambda: None).__code__.replace(co_filename=str(self.path), co_firstlineno=line)
         function.place_as = FunctionType(code, {})  # type: ignore[attr-defined]
-        setattr(function, ATTRIBUTE, overridden(definition, task))
-        return function
+        return _as_task(function, task)
 
     def _source(self, reference: str) -> SourceModule:
         path = Path(os.path.normpath(self.pack_file.folder / reference))
@@ -226,64 +220,6 @@ class PackModule(pytest.Module):
                 raise UsageError(f'benchmark = "{reference}::…": there is no file {path}')
             self._sources[path] = SourceModule.of_pack(self, path)
         return self._sources[path]
-
-
-class SourceModule(pytest.Module):
-    """The module of Python benchmarks that are tasks: with its own path and fixtures, and the
-    node id of the pack."""
-
-    @classmethod
-    def of_pack(cls, pack: PackModule, path: Path) -> SourceModule:
-        module: SourceModule = cls.from_parent(pack, path=path, nodeid=pack.id)
-        module._load_fixtures(pack)
-        return module
-
-    def _load_fixtures(self, pack: PackModule) -> None:
-        manager: Any = self.config.pluginmanager
-        namespaces = self.config.getini("consider_namespace_packages")
-        manager._loadconftestmodules(
-            self.path,
-            importmode=self.config.getoption("importmode"),
-            rootpath=self.config.rootpath,
-            consider_namespace_packages=namespaces,
-        )
-        fixtures = self.session._fixturemanager
-        above_pack = {node.path for node in pack.listchain()} | {self.config.rootpath}
-        for conftest in manager._getconftestmodules(self.path):
-            if Path(conftest.__file__).parent not in above_pack:
-                fixtures.parsefactories(holder=conftest, node=self)
-        self._register_setup_module_fixture()
-        self._register_setup_function_fixture()
-        fixtures.parsefactories(holder=self.obj.of, node=self)
-
-    def _getobj(self) -> TaskNames:
-        pytest.register_assert_rewrite(self.path.stem)
-        return TaskNames(importtestmodule(self.path, self.config))
-
-    def funcnamefilter(self, name: str) -> bool:
-        return True
-
-    def function(self, name: str) -> TaskFunction:
-        """The benchmark of that name. Raises UsageError where there is none."""
-        known: dict[str, TaskFunction] = {
-            each: found for each, found in vars(self.obj.of).items() if definition_of(found)
-        }
-        if name not in known:
-            what = no_such("benchmark", name, sorted(known)) if known else "no benchmark in it"
-            raise UsageError(f"{self.path.name} has {what}")
-        return known[name]
-
-
-class TaskNames(ModuleType):
-    """A module in which functions have the names of tasks, too; all else it has of the module that
-    it stands for."""
-
-    def __init__(self, of: ModuleType) -> None:
-        super().__init__(of.__name__)
-        self.__dict__["of"] = of
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["of"], name)
 
 
 def _items(
@@ -295,22 +231,12 @@ def _items(
     return made if isinstance(made, list) else [made]
 
 
-def _with_overrides(function: TaskFunction, task: Task) -> TaskFunction:
-    """A copy of a benchmark's function, with the definition that the task makes of its own."""
-    assert isinstance(function, FunctionType)
-    copy = FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    copy.__dict__.update(function.__dict__)
+def _as_task(function: TaskFunction, task: Task) -> TaskFunction:
+    """A benchmark's function, with the definition that the task makes of its own."""
     definition = definition_of(function)
     assert definition is not None
-    setattr(copy, ATTRIBUTE, overridden(definition, task))
-    return copy
+    setattr(function, ATTRIBUTE, overridden(definition, task))
+    return function
 
 
 def overridden(definition: Benchmark, task: Task) -> Benchmark:

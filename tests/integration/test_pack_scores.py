@@ -196,3 +196,12 @@ def test_each_model_has_its_score(project: Project, packed: Any) -> None:
         ("probe", "passed"),
         ("other", "passed"),
     ]
+
+
+def test_a_run_that_goes_on_scores_all_of_it(project: Project, packed: Any) -> None:
+    info = 'gates = ["score >= 0.7"]'
+    assert packed(info, "-x", conftest=FAILING).ret == pytest.ExitCode.TESTS_FAILED
+    assert pack_of(project)["gates"][0]["verdict"] == "undecided"
+    assert packed(info, "-x").ret == 0
+    assert len(project.probe["asked"]) < 9, "some were kept"
+    assert pack_of(project)["score"] == pytest.approx(0.75)

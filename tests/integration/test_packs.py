@@ -165,6 +165,7 @@ def test_each_source_keeps_its_own_module(packed: Project) -> None:
     """Its fixtures, its data's folder, and assertions that are explained, whatever its name."""
     folder = packed.path / "benchmarks" / "other"
     folder.mkdir()
+    (folder / "__init__.py").touch()
     (folder / "plain_sums.py").write_text(OTHER, "utf-8")
     (folder / "data.jsonl").write_text('{"id": "a", "input": "1", "target": "2"}\n', "utf-8")
     with (packed.path / "benchmarks" / "core.pack.toml").open("a", encoding="utf-8") as file:
