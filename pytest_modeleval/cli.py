@@ -14,7 +14,7 @@ from pytest_modeleval.errors import ModelevalError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 1 where a run of `noise` failed or one that
-    `reproduce` looks at differs, or 2 for what the user must put right."""
+    `reproduce` looks at differs or a pack is not right, or 2 for what the user must put right."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "init":
@@ -45,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from pytest_modeleval.integrations.lighteval.export import export_folder
 
             print(export_folder(options.run))
+        elif options.command == "packs":
+            text, status = packs(options)
+            print(text)
+            return status
         elif options.command == "reproduce":
             from pytest_modeleval.reproduce_report import reproduce
 
@@ -65,6 +69,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"modeleval {options.command}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def packs(options: argparse.Namespace) -> tuple[str, int]:
+    """Look at packs, check one, or lock it: what to print, and the exit status. Raises
+    ModelevalError."""
+    from pytest_modeleval import packs_report
+
+    where = Path.cwd()
+    if options.what == "list":
+        return packs_report.list_packs(where), 0
+    if options.what == "check":
+        return packs_report.check_pack(options.pack, where, options.data)
+    if options.what == "show":
+        return packs_report.show_pack(options.pack, where), 0
+    return packs_report.lock_pack(options.pack, where, options.data), 0
 
 
 def cache(options: argparse.Namespace) -> str:
@@ -129,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
             name, type=float, default=default, metavar="P", help=f"{text} ({default:g})"
         )
     _add_noise(commands)
+    _add_packs(commands)
     _add_reproduce(commands)
     ranking = commands.add_parser(
         "leaderboard",
@@ -164,6 +184,33 @@ def _parser() -> argparse.ArgumentParser:
         "datasets at hand.",
     )
     return parser
+
+
+def _add_packs(commands: Any) -> None:
+    packing = commands.add_parser(
+        "packs",
+        help="look at packs of benchmarks, check one, or lock it",
+        description="Look at packs of benchmarks, check one, or lock it. No model is asked.",
+    )
+    whats = packing.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for name, text in {
+        "list": "show the packs that are found by name, with their versions and files",
+        "show": "show what a pack is made of: tasks, gates, datasets, plugins",
+        "check": "check that a pack could be run: its file, plugins, tasks, datasets and lock",
+        "lock": "write down what a pack is now, so that a run tells when it is not any more",
+    }.items():
+        what = whats.add_parser(name, help=text, description=f"{text.capitalize()}.")
+        if name != "list":
+            what.add_argument("pack", metavar="PACK", help="its file, or its name as --pack has it")
+        if name in ("check", "lock"):
+            what.add_argument(
+                "--modeleval-data",
+                action="append",
+                default=[],
+                dest="data",
+                metavar="DIR",
+                help="folder where datasets are looked for by name; repeatable",
+            )
 
 
 def _add_reproduce(commands: Any) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -41,11 +42,12 @@ class CollectedTask:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """All benchmarks of a command, and what its samples' outcomes would depend on, where it names a
-    model."""
+    """All benchmarks of a command, what its samples' outcomes would depend on, where it names a
+    model, and the locks that its packs would have."""
 
     tasks: list[CollectedTask] = field(default_factory=list)
     undertakings: list[Undertaking] = field(default_factory=list)
+    packs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def collect(arguments: Sequence[str], folder: Path) -> Collected:
@@ -55,7 +57,7 @@ def collect(arguments: Sequence[str], folder: Path) -> Collected:
     """
     with TemporaryDirectory() as temporary:
         file = Path(temporary, "collected.json")
-        own = ["-p", __name__, *arguments, "--collect-only", "-q", "--color=no"]
+        own = ["-p", "modeleval", "-p", __name__, *arguments, "--collect-only", "-q", "--color=no"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *own],
             cwd=folder,
@@ -77,6 +79,7 @@ def collect(arguments: Sequence[str], folder: Path) -> Collected:
     return Collected(
         [CollectedTask(**each) for each in values["tasks"]],
         [undertaking(each) for each in values["undertakings"]],
+        values["packs"],
     )
 
 
@@ -92,7 +95,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _found(session: pytest.Session) -> Collected:
+    import msgspec
+
     from pytest_modeleval.items import MissingItem
+    from pytest_modeleval.pack_locks import packs_now
     from pytest_modeleval.resuming import undertaking_of
     from pytest_modeleval.stash import RUN
 
@@ -107,4 +113,5 @@ def _found(session: pytest.Session) -> Collected:
         for item in session.items
         if isinstance(item, MissingItem)
     ]
-    return Collected(tasks, [undertaking_of(run, group) for group in groups if run.specs])
+    packs = [msgspec.to_builtins(each.lock) for each in packs_now(run.groups)]
+    return Collected(tasks, [undertaking_of(run, each) for each in groups if run.specs], packs)

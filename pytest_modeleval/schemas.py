@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pytest_modeleval.registry.job import Job
+from pytest_modeleval.registry.lock import PackLock
 from pytest_modeleval.registry.pack import Pack
 from pytest_modeleval.results.baseline_schema import BaselineFile
 from pytest_modeleval.results.details_schema import row_schema
@@ -25,6 +26,7 @@ TYPES: dict[str, Any] = {
     "event": Event,
     "job": Job,
     "leaderboard": Leaderboard,
+    "lock": PackLock,
     "pack": Pack,
     "results": RunResult,
     "run": RunState,

@@ -21,6 +21,7 @@ from pytest_modeleval.hardware import HardwareMonitor
 from pytest_modeleval.interrupts import Interrupts
 from pytest_modeleval.items import JudgedItem, MissingItem, SampleItem, is_kept
 from pytest_modeleval.lookahead import InOrder
+from pytest_modeleval.pack_locks import check_locks
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.progress import Progress
 from pytest_modeleval.results.provenance import Provenance
@@ -70,6 +71,8 @@ class Session:
         if not session.testsfailed:
             try:
                 collection.check_gates_used(self.run)
+                if not self.config.option.collectonly:
+                    check_locks(group for group in self.run.groups if group.selected)
             except ModelevalError as error:
                 raise pytest.UsageError(shown(str(error))) from None
             if self.is_worker:

@@ -54,7 +54,11 @@ def table(task: Task) -> str:
     not in it."""
     import msgspec
 
-    defaults = {each.name: each.default for each in msgspec.structs.fields(task)}
-    said = msgspec.structs.asdict(task).items()
-    own = {name: value for name, value in said if value != defaults[name]}
+    own = {}
+    for field in msgspec.structs.fields(task):
+        value = getattr(task, field.name)
+        made = field.default_factory
+        default = field.default if made is msgspec.NODEFAULT else made()
+        if value != default:
+            own[field.name] = value
     return json.dumps(msgspec.to_builtins(own), sort_keys=True)
