@@ -6,7 +6,6 @@ These types are the file's format: it is checked against them, and its JSON Sche
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Count, Name, Pack, PackInfo, PluginRequirement, Task
 from pytest_modeleval.registry.reading import ENDING, PackFile, problems, read_pack
 from pytest_modeleval.results.record import JobRecord
+from pytest_modeleval.strict_json import DuplicateKey, strict_json
 
 SCHEMA_VERSION = 1
 FORMAT = Format("jobs", str(SCHEMA_VERSION), "install a newer pytest-modeleval")
@@ -225,10 +225,12 @@ def read_job(path: Path) -> JobFile:
     place = str(path)
     try:
         text = path.read_bytes()
-        found = json.loads(text)
+        found = strict_json(text)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"--job {place}: cannot be read: {reason}") from None
+    except DuplicateKey as error:
+        raise UsageError(f"{place}: {error.args[0]!r} is in it twice") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{place}: not valid JSON: {error}") from None
     if isinstance(found, dict):

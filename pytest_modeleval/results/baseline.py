@@ -6,7 +6,6 @@ a fixed order, so that a review shows what changed.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from pytest_modeleval.results.record import RunResult
 from pytest_modeleval.results.results_json import to_json
 from pytest_modeleval.results.run_folder import write_atomically
 from pytest_modeleval.results.samples import AnsweredSample, read_samples
+from pytest_modeleval.strict_json import DuplicateKey, strict_json
 
 FOLDER = Path("benchmarks", "baselines")
 """Where committed baselines lie, from the root of the project: a file for each model alias."""
@@ -252,7 +252,7 @@ def _parse(
     content: bytes, source: str, model: str, notice: Notice, path: Path | None = None
 ) -> Baseline:
     try:
-        values = json.loads(content, object_pairs_hook=_no_duplicates)
+        values = strict_json(content)
         if "config_general" in values:
             from pytest_modeleval.integrations.lighteval.results import ResultsFile, baseline_of
 
@@ -290,19 +290,6 @@ def _scores(metrics: list[str], values: list[Any]) -> dict[str, float]:
     found = {str(name): float(each) for name, each in zip(metrics, values) if each is not None}
     if not all(map(math.isfinite, found.values())):
         raise ValueError("a score is not a finite number")
-    return found
-
-
-class DuplicateKey(Exception):
-    """A name stands twice in one JSON object."""
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise DuplicateKey(key)
-        found[key] = value
     return found
 
 

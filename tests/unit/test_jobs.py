@@ -74,6 +74,18 @@ def test_what_it_says(settings: Settings, tmp_path: Path) -> None:
     assert len(found.job.record.hash) == 64
 
 
+def test_the_documented_one_is_understood(settings: Settings) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text("utf-8")
+    job, lines = (block.partition("```")[0] for block in page.split("```json\n")[1:])
+    jsonschema.Draft202012Validator(schemas()["job"]).validate(json.loads(job))
+    assert settings(job).max_time == 1800.0
+    table = page[page.index("| `id` |") : page.index("Paths of the pack")]
+    for field in json.loads(job).keys() - {"schema_version"}:
+        assert f"`{field}`" in table
+    for line in lines.splitlines():
+        jsonschema.Draft202012Validator(schemas()["event"]).validate(json.loads(line))
+
+
 def test_what_it_does_not_say(settings: Settings) -> None:
     found = settings({}, "[tool.modeleval]\nmax_samples = 7\nmodel = ['echo:']\n")
     assert (found.models, found.max_samples) == (("echo:",), 7)
@@ -124,6 +136,7 @@ class TestWhoWins:
 
 REFUSED: list[tuple[Any, str]] = [
     ("{", "job.json: not valid JSON: "),
+    ('{"few_shot": 1, "few_shot": 2}', "job.json: 'few_shot' is in it twice"),
     ([], "job.json: expected a table, got a list"),
     ({"schema_version": 2}, "job.json has schema version 2, and this version of pytest-modeleval "),
     ({"schema_version": "x"}, "job.json: schema_version='x': expected a version of jobs such as 1"),
