@@ -6,6 +6,7 @@ These types are the file's format: it is checked against them, and its JSON Sche
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,7 +155,8 @@ class JobFile:
         if self.model is not None:
             yield "model", f"{self.place}: model", [self.model]
         if self.job.artifacts.out is not None:
-            yield "out", f"{self.place}: artifacts.out", self.path.parent / self.job.artifacts.out
+            out = os.path.normpath(self.path.parent / self.job.artifacts.out)
+            yield "out", f"{self.place}: artifacts.out", out
 
     def named(self, folders: Sequence[Path]) -> list[Path]:
         """The files that pytest is to collect: the pack, which may lie in one of the folders, and
