@@ -71,6 +71,8 @@ def test_the_first_documents_are_the_same(
     expected = theirs("gsm8k|3", data, tmp_path, monkeypatch, max_samples=3)
     assert {int(each) for each in ours.details["gsm8k|3"]} == set(map(int, expected.samples))
     assert sum(ours.asked["gsm8k|3"].values()) == 3
+    hashes = ours.benchmarks["gsm8k|3"]["hashes"]
+    assert None not in hashes.values(), "its examples are known as any others"
 
 
 class TestNames:

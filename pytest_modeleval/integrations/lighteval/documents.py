@@ -73,6 +73,9 @@ class Documents(Dataset):
             target=target_of(doc),
             choices=tuple(map(str, doc.choices or ())),
             metadata={LIGHTEVAL_TASK: self.name},
+            few_shot=tuple(
+                Sample(input=shot.query, target=target_of(shot)) for shot in doc.fewshot_samples
+            ),
         )
 
 
