@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_modeleval.stash import NAMED_ITEMS
+
 
 class Asked:
     """The items that the command line names by their full node ids."""
@@ -14,7 +16,7 @@ class Asked:
         self._parts: dict[tuple[Path, str], set[str]] = {}
         self._whole: list[Path] = []
         self.count = 0
-        for argument in config.args:
+        for argument in [*config.args, *config.stash.get(NAMED_ITEMS, ())]:
             path, _, names = argument.partition("::")
             name, bracket, part = names.partition("[")
             place = (config.invocation_params.dir / path).resolve()

@@ -75,6 +75,10 @@ def is_passing(status: int | None) -> bool:
     return status is not None and (status in (408, 409, 429) or status >= 500)
 
 
+class WrongSample(AssertionError):
+    """A sample is wrong, by a body that no author wrote: the sentence is all that is shown."""
+
+
 class StopRun(ModelevalError):
     """Nothing more can be asked of the model: a wrong key, a server that stays dead, a budget that
     is spent. Samples that meet it, and all that follow, are not run; they are no errors."""

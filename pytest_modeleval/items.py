@@ -18,7 +18,7 @@ from _pytest.mark.structures import NodeKeywords
 from _pytest.nodeid import NodeId
 from _pytest.stash import Stash
 
-from pytest_modeleval.errors import ModelevalError
+from pytest_modeleval.errors import ModelevalError, WrongSample
 from pytest_modeleval.gates import Gate
 from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.plain_text import shown
@@ -150,6 +150,8 @@ class SampleItem(pytest.Item):
             own = [entry for entry in excinfo.traceback if entry.path == self.path]
             place = f"{self.location[0]}:{own[-1].lineno + 1}: " if own else ""
             return shown(f"{place}{error}")
+        if isinstance(error, WrongSample):
+            return shown(str(error))
         return harmless(self.group.template.repr_failure(excinfo))
 
 

@@ -21,5 +21,7 @@ STDOUT: pytest.StashKey[int] = pytest.StashKey()
 """A descriptor of standard output, where events have it to themselves."""
 DIST_CHOSEN: pytest.StashKey[bool] = pytest.StashKey()
 """Whether the user has chosen one of xdist's schedulers with --dist, or runs without xdist."""
+NAMED_ITEMS: pytest.StashKey[list[str]] = pytest.StashKey()
+"""Items of tasks that no file holds, as the command line names them, with a whole path."""
 ADDED_PACKS: pytest.StashKey[list[PackFile]] = pytest.StashKey()
 """Packs that are collected though no file holds them."""

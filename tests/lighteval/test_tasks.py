@@ -116,6 +116,24 @@ class TestNames:
         monkeypatch.chdir(tmp_path)
         assert [each.spec for each in lighteval_tasks("gsm8k")] == ["gsm8k|0"]
 
+    def test_an_item_is_named_as_any_other(self, project: Project, data: Path) -> None:
+        options = ["--lighteval=gsm8k|3,mgsm:de|0", f"--modeleval-data={data}"]
+        result = project.run(*options, "lighteval::gsm8k|3[0001]", model="oracle:")
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(
+            [
+                "*_ gsm8k|3[[]0001[]] _*",
+                "extractive_match is 0: replied *, expected *#### 4*",
+                "*- prompt to oracle -*",
+                "  0 right, 1 wrong, 0 error of 1, 7 deselected *",
+            ]
+        )
+        result = project.run(*options, "lighteval::gsm8k|5[0001]", model="oracle:")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            ["*lighteval::gsm8k|5[[]0001[]]: --lighteval names no such task; it names gsm8k|3, *"]
+        )
+
     @pytest.mark.parametrize(
         ("text", "told"),
         [

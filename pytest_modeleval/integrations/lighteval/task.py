@@ -15,6 +15,7 @@ from typing import Any
 from pytest_modeleval.corpus_metric import CorpusMetric
 from pytest_modeleval.datasets.sample import Sample
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark
+from pytest_modeleval.errors import WrongSample
 from pytest_modeleval.integrations.lighteval.aggregation import FUNCTION
 from pytest_modeleval.integrations.lighteval.asking import ask
 from pytest_modeleval.integrations.lighteval.documents import Documents
@@ -159,7 +160,7 @@ class _Task:
         primary = self._primary
         found = measured.scores.get(primary or "")
         if found is not None and 0 <= found < 1:
-            raise AssertionError(f"{primary} is {found:g}{_told(sample, responses)}")
+            raise WrongSample(f"{primary} is {found:g}{_told(sample, responses)}")
 
 
 def _told(sample: Sample, responses: Mapping[str, Any]) -> str:
