@@ -34,6 +34,7 @@ class Backend:
         self.capabilities = capabilities
         self.requests: list[Request] = []
         self.in_flight = self.peak = 0
+        self.waits_for = 1
         self.trouble: Exception | None = None
 
     async def start(self) -> None: ...
@@ -44,7 +45,7 @@ class Backend:
         self.requests.append(request)
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        await asyncio.sleep(0)
+        await asyncio.wait_for(self.others(), 10)
         self.in_flight -= 1
         if self.trouble is not None:
             raise self.trouble
@@ -54,6 +55,12 @@ class Backend:
             tool_calls=(ToolCall("1", "add", "{}"),),
             latency_s=0.5,
         )
+
+    async def others(self) -> None:
+        """Stay until so many have come."""
+        await asyncio.sleep(0)
+        while len(self.requests) < self.waits_for:
+            await asyncio.sleep(0)
 
     async def loglikelihood(
         self, context: str, continuations: Sequence[str]
@@ -132,6 +139,7 @@ class TestAsking:
 
     def test_no_more_at_once_than_the_backend_wants(self, made: Made) -> None:
         model, backend = made()
+        backend.waits_for = 2
 
         async def many() -> None:
             await asyncio.gather(*(model.chat("a") for _ in range(10)))
