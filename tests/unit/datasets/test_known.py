@@ -41,7 +41,7 @@ class TestParts:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         for language in BY_NAME["mgsm"].parts:
-            put(tmp_path / f"mgsm/mgsm_{language}.tsv", f'One "{language}"\t1,000\nTwo\t-2\n')
+            put(tmp_path / f"mgsm/mgsm_{language}.tsv", f'"One" {language}\t1,000\nTwo\t-2\n')
         return tmp_path
 
     def test_a_record_tells_its_part_and_its_row(self, folder: Path) -> None:
@@ -51,8 +51,16 @@ class TestParts:
             "de-001", "Two", "-2", metadata={"language": "de", "problem": 1}
         )
         assert samples.sample(2).target == "1000"
-        assert samples.sample(2).input == 'One "de"', "quotes are text"
+        assert samples.sample(2).input == '"One" de', "quotes are text"
         assert samples.where(3).endswith("mgsm_de.tsv[1]")
+
+    def test_a_part_may_be_the_hubs_table(self, folder: Path) -> None:
+        (folder / "mgsm/mgsm_th.tsv").unlink()
+        record = {"question": "One", "answer": None, "answer_number": 1000}
+        put(folder / "mgsm/th/test-00000-of-00001.parquet", [record])
+        samples = all_of(open_samples("mgsm", folders=[folder]))
+        (thai,) = (each for each in samples if each.metadata["language"] == "th")
+        assert (thai.id, thai.target) == ("th-000", "1000")
 
     def test_one_part_by_its_address_on_the_hub(self, folder: Path) -> None:
         samples = open_samples("hf:jbross-ibm-research/mgsm:de[test]", folders=[folder])

@@ -40,6 +40,8 @@ def test_the_same(one: str, other: str) -> None:
     ("one", "other"),
     [
         ("", "5"),
+        ("", "0"),
+        ("-", "0"),
         ("1,2", "12"),
         ("2\\pi", "2"),
         ("2\\sqrt{2}", "2"),

@@ -63,6 +63,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "***\na\n\nb\n***\nc\n***",
         "a *** *** b",
     ),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a***b", "a *** b *** c"),
     (
         "length_constraints:nth_paragraph_first_word",
         {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Well"},
@@ -174,6 +175,7 @@ class TestMistakes:
 
 
 def test_the_real_prompts_can_all_be_checked(shared_data: Path) -> None:
+    pytest.importorskip("langdetect")
     lines = (shared_data / "ifeval/input_data.jsonl").read_text("utf-8").splitlines()
     records = [json.loads(line) for line in lines]
     checked = [follows("Yes.", each["instruction_id_list"], each["kwargs"]) for each in records]
