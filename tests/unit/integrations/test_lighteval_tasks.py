@@ -14,7 +14,8 @@ import pytest
 from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.integrations.lighteval import aggregation, lighteval_tasks
 from pytest_modeleval.integrations.lighteval.library import library
-from pytest_modeleval.integrations.lighteval.measures import gateable, plain
+from pytest_modeleval.integrations.lighteval.measures import plain
+from pytest_modeleval.integrations.lighteval.names import metric_name
 from pytest_modeleval.integrations.lighteval.specification import Specification, with_overrides
 from pytest_modeleval.integrations.lighteval.time_limit import time_limit
 
@@ -66,7 +67,7 @@ class TestSpecification:
     ],
 )
 def test_names_that_gates_can_use(name: str, here: str) -> None:
-    assert gateable(name) == here
+    assert metric_name(name) == here
 
 
 def test_values_in_jsons_own_types() -> None:
