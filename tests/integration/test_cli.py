@@ -119,10 +119,13 @@ class TestDoctor:
         )
 
     def test_names_plugins(self, modeleval: Command, pytester: pytest.Pytester) -> None:
-        module = {"acme": "acme_evals"}
-        points = {"modeleval.plugins": module, "modeleval.packs": module}
+        points = {
+            "modeleval.plugins": {"acme": "acme_evals"},
+            "modeleval.packs": {"acme": "acme_packs"},
+        }
         install(pytester.path, "acme-evals", "1.2.0", entry_points=points)
-        modeleval("doctor").stdout.fnmatch_lines(["Plugins", "  acme-evals 1.2.0 (acme_evals)"])
+        told = modeleval("doctor")
+        told.stdout.fnmatch_lines(["Plugins", "  acme-evals 1.2.0 (acme_evals, acme_packs)"])
 
     def test_imports_no_engine(self, pytester: pytest.Pytester) -> None:
         script = (
