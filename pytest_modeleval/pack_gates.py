@@ -44,7 +44,7 @@ class PackGateItem(JudgedItem):
         models = list(pack.config.stash[RUN].specs) or [""]
         for model in models:
             prefix = f"{model}-" if len(models) > 1 else ""
-            for gate in parse_gates(pack.pack_file.pack.pack.gates):
+            for gate in parse_gates(pack.gate_texts):
                 name = f"{RESERVED}[{prefix}gate:{gate.name}]"
                 yield cls.from_parent(pack, name=name, pack=pack, model=model, gate=gate)
 
@@ -79,7 +79,7 @@ def pack_plan(pack: PackModule, model: str) -> PackPlan:
     policy = info.policy
     required = policy.required if policy.required is not UNSET else [each["name"] for each in tasks]
     several = len(pack.config.stash[RUN].specs) > 1
-    gates = parse_gates(info.gates)
+    gates = parse_gates(pack.gate_texts)
     return PackPlan(
         name=info.name,
         version=info.version,
@@ -96,6 +96,6 @@ def pack_plan(pack: PackModule, model: str) -> PackPlan:
             "confidence": policy.confidence,
         },
         tasks=tasks,
-        gates=list(info.gates),
+        gates=pack.gate_texts,
         left_out=[each.name for each in gates if (model, each.name) not in pack.selected_gates],
     )

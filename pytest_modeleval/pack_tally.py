@@ -212,9 +212,10 @@ class PackTally:
 
     def _unknown(self) -> str:
         errors = sum(tally.counts["error"] for tally in self.tallies)
-        left = sum(tally.plan.samples - tally.done for tally in self.tallies)
-        told = [f"{errors} samples in error" * bool(errors), f"{left} not run" * bool(left)]
-        return " and ".join(filter(None, told)) or "samples without a value"
+        planned = sum(tally.plan.samples for tally in self.tallies)
+        left = planned - sum(tally.done for tally in self.tallies)
+        told = [f"{errors} in error" * bool(errors), f"{left} not run" * bool(left)]
+        return f"{' and '.join(filter(None, told)) or 'some without a value'} of {planned} samples"
 
     # ---------------------------------------------------------------- its parts
 

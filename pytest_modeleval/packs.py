@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -21,7 +22,8 @@ from _pytest.pathlib import absolutepath
 
 from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
-from pytest_modeleval.errors import ModelevalError, UsageError
+from pytest_modeleval.errors import GateError, ModelevalError, UsageError
+from pytest_modeleval.gates import parse_gates
 from pytest_modeleval.options import load
 from pytest_modeleval.pack_gates import Member, PackGateItem, pack_plan
 from pytest_modeleval.pack_sources import SourceModule, TaskFunction, copied
@@ -29,7 +31,13 @@ from pytest_modeleval.plugin import active
 from pytest_modeleval.registry.data_task import DataTask
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
-from pytest_modeleval.registry.reading import ENDING, PackFile, read_pack, task_name
+from pytest_modeleval.registry.reading import (
+    ENDING,
+    PackFile,
+    check_pack_gate,
+    read_pack,
+    task_name,
+)
 from pytest_modeleval.stash import ADDED_PACKS, SETTINGS
 from pytest_modeleval.task_hash import ATTRIBUTE as OF_TASK
 
@@ -137,6 +145,26 @@ class PackModule(pytest.Module):
             read = read_pack if job is None else job.pack_file
             self._pack_file = read(self.path, self.nodeid)
         return self._pack_file
+
+    @cached_property
+    def gate_texts(self) -> list[str]:
+        """The gates on its score: its own, and those of the command line. Raises UsageError for one
+        of what is not there."""
+        run = active(self.config)
+        pack = self.pack_file.pack
+        texts = list(pack.pack.gates)
+        tasks = [name for task in pack.task if (name := task_name(task)) is not None]
+        for number, (of, text) in enumerate(run.settings.gates):
+            if of in (pack.pack.name, self.path.name, self.nodeid):
+                run.used_gates.add(number)
+                try:
+                    check_pack_gate(text, tasks)
+                    parse_gates([*texts, text])
+                except GateError as error:
+                    run.wrong_gates.append(f'--gate "{of}: …": {error}')
+                else:
+                    texts.append(text)
+        return texts
 
     def plan(self, model: str) -> dict[str, Any] | None:
         """What it sets out to do with a model, as plain values; to be asked when all of it is

@@ -52,7 +52,7 @@ def checked(
     except msgspec.ValidationError as error:
         found = _PLACED.match(str(error))
         assert found is not None
-        path = _steps(found["path"] or "", document)
+        path = _steps(found["path"] or "")
         sentence = _sentence(found["what"], document, kind, path)
         raise UsageError(": ".join(filter(None, (place, named(path), sentence)))) from None
 
@@ -81,7 +81,7 @@ def value_at(document: object, path: Path) -> Any:
     return document
 
 
-def _steps(text: str, document: object) -> list[str | int]:
+def _steps(text: str) -> list[str | int]:
     """The path in an error of msgspec, which calls any key of a free table `...`."""
     return [name if name else int(number) for name, number in _STEP.findall(text) if name or number]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -170,25 +170,22 @@ def problems(pack: Pack, found: Mapping[str, Any]) -> Iterator[str]:
             f'"1%", got {document.shown(pack.pack.policy.max_errors)}'
         )
 
-    yield from _problems_of_gates(pack.pack.gates, names)
-
-
-def _problems_of_gates(gates: Sequence[str], tasks: Iterable[str]) -> Iterator[str]:
-    """The gates on the pack's score."""
-    known = [SCORE, *(name for name in tasks if is_metric_name(name))]
-    for number, text in enumerate(gates):
-        place = f"pack.gates[{number}]"
+    for number, text in enumerate(pack.pack.gates):
         try:
-            gate = parse_gate(text)
-            check(gate, known)
+            check_pack_gate(text, names)
         except GateError as error:
-            yield f"{place}: {error}"
-            continue
-        if gate.kind != "threshold" or gate.term.statistic or gate.term.column:
-            yield (
-                f"{place}: {text}: expected the score, a task's name, or lower(…) or upper(…) of "
-                f"one, and a number: {SCORE} >= 0.6"
-            )
+            yield f"pack.gates[{number}]: {error}"
+
+
+def check_pack_gate(text: str, tasks: Iterable[str]) -> None:
+    """Raises GateError for a gate that cannot be one on the score of a pack with these tasks."""
+    gate = parse_gate(text)
+    check(gate, [SCORE, *(name for name in tasks if is_metric_name(name))])
+    if gate.kind != "threshold" or gate.term.statistic or gate.term.column:
+        raise GateError(
+            f"{text}: expected the score, a task's name, or lower(…) or upper(…) of one, and a "
+            f"number: {SCORE} >= 0.6"
+        )
 
 
 RESERVED = "pack"
@@ -204,7 +201,7 @@ def _problems_of_task(task: Task, said: Mapping[str, Any]) -> Iterator[str]:
     (kind,) = kinds
     for names, owner, of in (
         (_OF_DATA, "dataset", "task as data"),
-        (_OF_LIGHTEVAL, "lighteval", "LightEval's task"),
+        (_OF_LIGHTEVAL, "lighteval", "LightEval task"),
     ):
         for name in names:
             if name in said and kind != owner:

@@ -71,7 +71,7 @@ def pack_of(project: Project) -> dict[str, Any]:
 
 def test_the_score_is_the_mean_of_its_tasks(project: Project, packed: Any) -> None:
     gates = 'gates = ["score >= 0.75", "lower(score) >= 0.7", "half >= 0.5", "low: score < 0.9"]'
-    result = packed(gates, "-v")
+    result = packed(gates, "-v", "--gate", "core: all >= 0.9")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     pack = pack_of(project)
     assert (pack["name"], pack["version"], pack["file"]) == ("core", "1.0.0", "core.pack.toml")
@@ -86,6 +86,7 @@ def test_the_score_is_the_mean_of_its_tasks(project: Project, packed: Any) -> No
         "lower(score)": "failed",
         "half": "passed",
         "low": "passed",
+        "all": "passed",
     }
     result.stdout.fnmatch_lines(
         [
@@ -100,7 +101,7 @@ def test_the_score_is_the_mean_of_its_tasks(project: Project, packed: Any) -> No
     assert "`core 1.0.0`" in (folder / "summary.md").read_text("utf-8")
     suites = ElementTree.parse(folder / "junit.xml").getroot()
     suite = next(each for each in suites if each.get("name") == "core.pack.toml (probe)")
-    assert (suite.get("tests"), suite.get("failures")) == ("4", "1")
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
     assert properties["score"] == "0.75"
 
@@ -153,7 +154,7 @@ def test_a_gate_by_its_node_id_brings_the_samples(project: Project, packed: Any)
         ),
         (
             'gates = ["score >= 0.8"]\npolicy = { max_errors = 1 }',
-            "1 samples in error: score may be from 0.75 to 0.833333, and >= 0.8 is asked for",
+            "1 in error of 9 samples: score may be from 0.75 to 0.833333, and >= 0.8 is asked for",
         ),
     ],
 )
@@ -205,3 +206,9 @@ def test_a_run_that_goes_on_scores_all_of_it(project: Project, packed: Any) -> N
     assert packed(info, "-x").ret == 0
     assert len(project.probe["asked"]) < 9, "some were kept"
     assert pack_of(project)["score"] == pytest.approx(0.75)
+
+
+def test_a_gate_of_the_command_line_that_cannot_be(packed: Any) -> None:
+    result = packed("", "--gate", "core: halve >= 0.9")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(['ERROR: --gate "core: …": gate halve >= 0.9: there is no metric*'])

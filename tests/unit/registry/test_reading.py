@@ -90,7 +90,7 @@ TASK = '[[task]]\nbenchmark = "test_x.py::test_x"\n'
         ),
         (
             PACK + TASK + "parameters = { k = 1 }\n",
-            "task 1 (x): parameters is for a LightEval's task (lighteval = …), and this is a "
+            "task 1 (x): parameters is for a LightEval task (lighteval = …), and this is a "
             "benchmark",
         ),
         (
