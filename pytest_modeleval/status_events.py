@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -78,7 +79,7 @@ class StatusEvents:
         self._phases = 0
         self._written = False
         self._collected = True
-        self._looked = 0.0
+        self._looked = -math.inf
         self._told: dict[tuple[str, str], int] = {}
         self.scoreboard.reach = self.reach
         config.stash[RUN].idlers.append(self.update)
