@@ -27,7 +27,6 @@ TYPES: dict[str, Any] = {
     "job": Job,
     "leaderboard": Leaderboard,
     "lock": PackLock,
-    "lock": PackLock,
     "pack": Pack,
     "results": RunResult,
     "run": RunState,
