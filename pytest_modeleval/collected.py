@@ -43,11 +43,12 @@ class CollectedTask:
 @dataclass(frozen=True, slots=True)
 class Collected:
     """All benchmarks of a command, what its samples' outcomes would depend on, where it names a
-    model, and the locks that its packs would have."""
+    model, the locks that its packs would have, and SHA-256 of its job's file."""
 
     tasks: list[CollectedTask] = field(default_factory=list)
     undertakings: list[Undertaking] = field(default_factory=list)
     packs: list[dict[str, Any]] = field(default_factory=list)
+    job: str | None = None
 
 
 def collect(arguments: Sequence[str], folder: Path) -> Collected:
@@ -80,6 +81,7 @@ def collect(arguments: Sequence[str], folder: Path) -> Collected:
         [CollectedTask(**each) for each in values["tasks"]],
         [undertaking(each) for each in values["undertakings"]],
         values["packs"],
+        values["job"],
     )
 
 
@@ -114,4 +116,6 @@ def _found(session: pytest.Session) -> Collected:
         if isinstance(item, MissingItem)
     ]
     packs = [msgspec.to_builtins(each.lock) for each in packs_now(run.groups)]
-    return Collected(tasks, [undertaking_of(run, each) for each in groups if run.specs], packs)
+    undertakings = [undertaking_of(run, each) for each in groups if run.specs]
+    job = run.settings.job.record.hash if run.settings.job is not None else None
+    return Collected(tasks, undertakings, packs, job)

@@ -64,6 +64,9 @@ def reproduce(run: str, where: Path, *, execute: bool = False, out: Path | None 
 def _then_and_now(earlier: EarlierRun) -> Iterator[str]:
     yield from environment_changes(earlier.result.environment, earlier.root)
     now = collect(earlier.arguments, earlier.start)
+    job = earlier.result.job
+    if job is not None and job.hash != now.job:
+        yield f"the file of job {job.id} has changed"
     yield from _tasks(earlier.result.benchmarks, now)
     state = read_state(earlier.folder) if earlier.folder is not None else None
     if state is not None:

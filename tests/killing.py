@@ -117,7 +117,7 @@ def outcome_of(folder: Path, *junit: Path) -> list[str]:
     for each in result.benchmarks:
         measured = {name for name in each.metrics if name.endswith("_s")} | {"cost"}
         metrics = {name: each.metrics[name] for name in each.metrics if name not in measured}
-        parts = (each.samples, metrics, each.gates, each.model_identity)
+        parts = (each.samples, metrics, each.gates, each.model_identity, each.hashes)
         found += [f"{each.name} {each.model}: {part}" for part in parts]
     for row in read_details(folder).to_pylist():
         calls = [(call["messages"], call["reply"], call["usage"]) for call in row["calls"]]

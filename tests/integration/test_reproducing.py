@@ -55,12 +55,20 @@ def change_results(**environment: Any) -> None:
     path = Path(".modeleval/runs/latest/results.json")
     values = json.loads(path.read_text("utf-8"))
     values["environment"].update(environment)
+    values["job"] = {"id": "nightly", "hash": "0" * 64, "tags": {}}
+    path.write_text(json.dumps(values), "utf-8")
+
+
+def change_command(command: list[str]) -> None:
+    path = Path(".modeleval/runs/latest/results.json")
+    values = json.loads(path.read_text("utf-8"))
+    values["environment"]["command"] = command
     path.write_text(json.dumps(values), "utf-8")
 
 
 def test_the_same(made: Project, capfd: pytest.CaptureFixture[str]) -> None:
     run_id = read_results(Path(".modeleval/runs/latest")).run_id
-    change_results(command=[*read_command(), "--modeleval-out", "mine", "--baseline-update"])
+    change_command([*read_command(), "--modeleval-out", "mine", "--baseline-update"])
     assert main(["reproduce", run_id, "--run"]) == 0
     said = capfd.readouterr().out
     assert f"run {run_id}, which was made with" in said
@@ -101,6 +109,7 @@ def test_what_is_not_as_it_was(
         f"package pytest was 1.0 and is {now}",
         "package long-gone was 3 and is not installed",
         "the commit was 000000000000, and there is no commit here",
+        "the file of job nightly has changed",
         "the variable MODELEVAL_SEED was 4 and is not set",
         "the variable MODELEVAL_SAMPLE_SEED was not set and is 9",
         "test_it.py::test_it: what defines it has changed (task hash)",
@@ -172,7 +181,7 @@ def broken(project: Project) -> None:
 
 
 def secret(project: Project) -> None:
-    change_results(command=["--model=probe:", "--model-arg=api_key=[hidden]"])
+    change_command(["--model=probe:", "--model-arg=api_key=[hidden]"])
 
 
 def occupied(project: Project) -> None:
