@@ -30,6 +30,7 @@ class Ours:
     benchmarks: dict[str, Any]
     details: dict[str, dict[str, dict[str, Any]]]
     asked: dict[str, Counter[str]]
+    answers: dict[str, dict[int, reference.Answers]]
 
 
 def run_ours(project: Project, data: Path, specs: list[str], *more: str, model: str) -> Ours:
@@ -46,13 +47,21 @@ def run_ours(project: Project, data: Path, specs: list[str], *more: str, model: 
     assert (out / "details").exists(), result.stdout.str()
     details: dict[str, dict[str, dict[str, Any]]] = {}
     asked: dict[str, Counter[str]] = {}
+    answers: dict[str, dict[int, reference.Answers]] = {}
     for row in read_details(out).to_pylist():
         values = json.loads(row["values"]) if row["values"] else {}
         task = json.loads(row["metadata"])["lighteval_task"]
         details.setdefault(task, {})[row["id"]] = {**dict(row["scores"]), **values}
         asked.setdefault(task, Counter()).update(map(as_asked, row["calls"]))
+        number = int(row["id"].rpartition("-")[2])
+        answers.setdefault(task, {})[number] = answers_of(row["calls"])
     benchmarks = {each["name"].rpartition("::")[2]: each for each in project.results["benchmarks"]}
-    return Ours(result, benchmarks, details, asked)
+    return Ours(result, benchmarks, details, asked, answers)
+
+
+def answers_of(calls: list[dict[str, Any]]) -> reference.Answers:
+    sums = [each["sum"] for call in calls for each in call["loglikelihoods"]]
+    return reference.Answers([call["reply"] for call in calls if call["reply"] is not None], sums)
 
 
 def as_asked(call: Mapping[str, Any]) -> str:
@@ -88,10 +97,15 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-def compare(ours: Ours, spec: str, expected: reference.Reference) -> None:
-    """All that LightEval measured and asked, ours must have as well, and asked nothing else."""
+def compare(ours: Ours, spec: str, expected: reference.Reference, nats: float = 1e-9) -> None:
+    """All that LightEval asked, was answered and measured, ours must have as well, and asked
+    nothing else. Log-likelihoods of two engines may be so many `nats` apart."""
     task = re.sub("@.*[|]", "|", spec)
     measured = ours.details[task]
+    for number, answers in expected.answers.items():
+        own = ours.answers[task][number]
+        assert own.replies == answers.replies, f"document {number}"
+        assert own.sums == pytest.approx(answers.sums, abs=nats), f"document {number}"
     assert {int(each) for each in measured} == {int(each) for each in expected.samples}
     for sample_id, values in measured.items():
         for name, value in expected.samples[str(int(sample_id))].items():

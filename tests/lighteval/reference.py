@@ -81,12 +81,21 @@ class Oracle(LightevalModel):
 
 
 @dataclass
+class Answers:
+    """What a model said to one document: texts, and log-likelihoods."""
+
+    replies: list[str] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+
+
+@dataclass
 class Reference:
-    """What LightEval makes of a task: its metrics of each document by the document's id, and the
-    aggregates."""
+    """What LightEval makes of a task: its metrics of each document by the document's id, the
+    answers by the document's row, and the aggregates."""
 
     asked: list[list[Any]]
     samples: dict[str, dict[str, Any]] = field(default_factory=dict)
+    answers: dict[int, Answers] = field(default_factory=dict)
     aggregates: dict[str, float] = field(default_factory=dict)
 
 
@@ -138,6 +147,9 @@ def run(
     found = Reference(getattr(asked, "asked", []))
     for detail in tracker.details_logger.details[task]:
         found.samples.setdefault(detail.doc.id, {}).update(detail.metric)
+        answers = found.answers.setdefault(int(detail.doc.id), Answers())
+        answers.replies += detail.model_response.text
+        answers.sums += detail.model_response.logprobs
     aggregated: Mapping[str, float] = tracker.metrics_logger.metric_aggregated[task]
     found.aggregates = {
         name: value for name, value in aggregated.items() if not name.endswith("_stderr")
