@@ -1,5 +1,7 @@
 """Tasks of every kind, in LightEval's own format, over small datasets made by the tests."""
 
+import random
+
 import numpy as np
 from lighteval.metrics.dynamic_metrics import LogLikelihoodAccMetric
 from lighteval.metrics.metrics import Metrics
@@ -49,10 +51,19 @@ def question(line, task_name=None):
     )
 
 
+def shuffled(line, task_name=None):
+    """As tasks do that ask with their choices in a random order."""
+    doc = question(line, task_name)
+    order = random.sample(range(len(doc.choices)), len(doc.choices))
+    doc.query = f"{doc.query}{''.join(doc.choices[each] for each in order)}"
+    doc.specific = {"weight": float(np.random.random())}
+    return doc
+
+
 def of_kind(name, metrics, **more):
     return LightevalTaskConfig(
         name=name,
-        prompt_function=question,
+        prompt_function=shuffled if "shuffled" in name else question,
         hf_repo="own/fixture",
         hf_subset="kinds",
         hf_avail_splits=["train", "test"],
@@ -101,6 +112,7 @@ TASKS_TABLE = [
     of_kind("kinds:char_without_space", [normalised(LogProbCharNorm(ignore_first_space=True))]),
     of_kind("kinds:token", [normalised(LogProbTokenNorm())]),
     of_kind("kinds:pmi", [normalised(LogProbPMINorm())]),
+    of_kind("kinds:shuffled", [Metrics.loglikelihood_acc]),
     of_kind("kinds:both", [Metrics.exact_match, Metrics.loglikelihood_acc]),
     of_kind("kinds:samples", [Metrics.pass_at_k(sample_params={"k": 2, "n": 4})]),
     of_kind("kinds:parameters", [Metrics.pass_at_k(sample_params={"k": 1})]),

@@ -22,6 +22,7 @@ COMPLETED = [
     "kinds:char_without_space|0",
     "kinds:token|0",
     "kinds:pmi|0",
+    "kinds:shuffled|0",
     "kinds:both|1",
     "kinds:samples|0",
     "kinds:parameters@k=3@n=5|0",
