@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 from traceback import extract_tb
@@ -13,6 +14,10 @@ _HARMFUL = re.compile(
 )
 
 
+_NO_AUTHORS = tuple(str(Path(module).parent) for module in (__file__, importlib.__file__))
+"""Folders whose lines tell nobody where a mistake is."""
+
+
 def shown(text: str) -> str:
     """The text with everything that could control a terminal as its escape (`\\x1b`). Line ends
     and tabs stay."""
@@ -20,12 +25,17 @@ def shown(text: str) -> str:
 
 
 def raised(error: BaseException) -> str:
-    """What was raised, and the line that did it. Of a message the first line is enough."""
+    """What was raised, and the line of another package that did it. Of a message the first line is
+    enough."""
     first = str(error).partition("\n")[0]
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     if isinstance(error, SyntaxError):
         return text  # which names its line
-    lines = [each for each in extract_tb(error.__traceback__) if Path(each.filename).is_file()]
+    lines = [
+        each
+        for each in extract_tb(error.__traceback__)
+        if Path(each.filename).is_file() and not each.filename.startswith(_NO_AUTHORS)
+    ]
     return f"{text} ({lines[-1].filename}, line {lines[-1].lineno})" if lines else text
 
 

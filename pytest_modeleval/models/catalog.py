@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module, resources
 from typing import Any
 
-from pytest_modeleval.errors import UsageError
+from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.models.prices import Price, said_price, without_price
 from pytest_modeleval.models.protocol import Backend
 from pytest_modeleval.models.rates import RATE_ARGUMENTS, Rates, said_rates
 from pytest_modeleval.models.sampling import SAMPLING_FIELDS, checked
+from pytest_modeleval.plain_text import raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,15 @@ def open_backend(spec: ModelSpec, backends: Mapping[str, BackendEntry]) -> Backe
             f"there are {', '.join(backends)}.{hint}"
         )
     module, _, name = entry.factory.partition(":")
-    factory = getattr(import_module(module), name)
-    backend: Backend = factory(spec.name, **spec.arguments)
+    try:
+        factory = getattr(import_module(module), name)
+        backend: Backend = factory(spec.name, **spec.arguments)
+    except ModelevalError:
+        raise
+    except Exception as error:  # of another package's backend
+        raise UsageError(
+            f"model {spec.backend}:{spec.name}: {entry.factory} raised {raised(error)}"
+        ) from error
     return backend
 
 

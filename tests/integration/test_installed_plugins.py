@@ -199,6 +199,29 @@ class TestHooks:
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: {told}"])
 
+    @pytest.mark.parametrize(
+        ("factory", "told"),
+        [
+            ("acme_core:Backend", "ModuleNotFoundError: No module named 'acme_core'"),
+            ("acme_evals:Backends", "AttributeError: module 'acme_evals' has no attribute *"),
+            ("acme_evals:Backend", "KeyError: 'ACME_KEY' (*acme_evals.py, line 4)"),
+        ],
+    )
+    def test_a_backend_that_cannot_be_made(self, acme: Project, factory: str, told: str) -> None:
+        acme.file(
+            f"""
+from pytest_modeleval.models.catalog import BackendEntry
+def pytest_modeleval_backends(): return {{"acme": BackendEntry("{factory}")}}
+class Backend:
+    def __init__(self, name): {{}}["ACME_KEY"]
+""",
+            "acme_evals",
+        )
+        acme.file(SUMS.replace('"acme-sums"', '[{"input": "1", "target": "1"}]'))
+        result = acme.run("-p", "acme_evals", model="acme:x")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: model acme:x: {factory} raised {told}"])
+
     def test_two_distributions_of_one_mind(self, acme: Project) -> None:
         install(
             acme.path, "other", "3.0", entry_points={"modeleval.plugins": {"other": "other_evals"}}
