@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from pathlib import Path
 from traceback import extract_tb
@@ -14,7 +15,7 @@ _HARMFUL = re.compile(
 )
 
 
-_NO_AUTHORS = tuple(str(Path(module).parent) for module in (__file__, importlib.__file__))
+_NO_AUTHORS = tuple(str(Path(each).parent) + os.sep for each in (__file__, importlib.__file__))
 """Folders whose lines tell nobody where a mistake is."""
 
 
