@@ -42,7 +42,7 @@ def test_core_is_quick_and_needs_nothing(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--model=tiny", "--pack=core", "--modeleval-out=run")
     assert result.ret == 0
     assert "warnings" not in result.parseoutcomes(), "its TOML is not read as Python"
-    result.stdout.fnmatch_lines(["verdict: passed"])
+    result.stdout.fnmatch_lines(["core 1.0.0 *tiny", "*✓ score >= 0.75 *", "verdict: passed"])
     tasks = results(pytester)
     assert {name: each["samples"]["planned"] for name, each in tasks.items()} == {
         "arithmetic": 200,
@@ -72,6 +72,7 @@ def test_the_gold_answers_of_reasoning(pytester: pytest.Pytester, shared_data: P
         "--modeleval-out=run",
     )
     assert result.ret == 0
+    result.stdout.fnmatch_lines(["reasoning 1.0.0 *gold", "*score *1.0000 *macro mean*"])
     assert [each["metrics"]["accuracy"]["value"] for each in results(pytester).values()] == [1] * 3
 
 
