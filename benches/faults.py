@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from pytest_modeleval.models.echo import EchoBackend  # noqa: E402
 from pytest_modeleval.models.layers import Endpoint, Last, layered  # noqa: E402
 from pytest_modeleval.models.protocol import Request, Sampling  # noqa: E402
 from tests.fault_server import Faults, FaultServer  # noqa: E402
+from tests.simulated_server import LATENCY as LATENCY_SIMULATED  # noqa: E402
+from tests.simulated_server import Server, simulate  # noqa: E402
 
 LATENCY = 0.05
 
@@ -100,26 +103,94 @@ def faults(samples: int) -> str:
     return table([f"{samples:,} samples", "s", "ideal s", "requests", "faults met"], rows)
 
 
+LIMITS = {
+    "1 at once": (Faults(at_once=1), 0.2),
+    "2 at once": (Faults(at_once=2), 0.2),
+    "3 at once": (Faults(at_once=3), 0.2),
+    "5 at once": (Faults(at_once=5), 0.3),
+    "8 at once": (Faults(at_once=8), 0.3),
+    "20 at once": (Faults(at_once=20), 0.4),
+    "50 at once": (Faults(at_once=50), 0.6),
+    "200 at once": (Faults(at_once=200), 0.8),
+    "20 at once, 5 % refused besides": (Faults(at_once=20, too_many=0.05), 0.4),
+}
+"""Limits that nobody tells, and the seconds that a reply takes."""
+
+SETTLING_S = 40.0
+"""Seconds of such a run at its limit. The first half is for settling."""
+
+
 def settling(samples: int) -> str:
-    """Answers a second against a limit that nobody told, in the second half of the run."""
+    """Places of a server that are taken, with a limit that nobody told, and beside it with
+    `--concurrency` at that limit; in the second half of a run of 40 s. All samples are right, and
+    none was paid for twice."""
     rows = []
-    for name, fault, limit, latency in (
-        ("10 at once", Faults(at_once=10), 10 / 0.1, 0.1),
-        ("40 at once", Faults(at_once=40), 40 / 0.4, 0.4),
-        ("50 a second", Faults(a_second=50), 50.0, LATENCY),
-        ("100 a second", Faults(a_second=100), 100.0, LATENCY),
-        ("5 a second", Faults(a_second=5), 5.0, LATENCY),
-        ("20 at once, the others queue", Faults(at_once=20, queues=True), 100.0, 0.2),
-    ):
-        count = min(samples, int(40 * limit))
-        with FaultServer(fault, lambda body: "yes") as server:
-            server.latency = latency
-            run(server, count)
-        late = sorted(server.answered_at)[count // 2 : -64] or sorted(server.answered_at)
-        got = (len(late) - 1) / (late[-1] - late[0])
-        refused = server.met["refused"] / sum(server.asked.values())
-        rows.append([name, f"{limit:.0f}", f"{got:.1f}", f"{got / limit:.0%}", f"{refused:.1%}"])
-    return table(["limit", "answers/s at most", "answers/s", "of it", "refused"], rows)
+    for name, (fault, latency) in LIMITS.items():
+        assert fault.at_once is not None
+        row = [name]
+        for arguments in ((), (f"--concurrency={fault.at_once}",)):
+            with FaultServer(fault, lambda body: "yes") as server:
+                server.latency = latency
+                run(server, int(SETTLING_S * fault.at_once / latency), *arguments)
+            if set(server.answered.values()) != {1}:
+                raise SystemExit(f"{name}: something was paid for twice")
+            refused = server.met["refused"] / sum(server.asked.values())
+            row += [f"{taken(server):.2f}", f"{refused:.1%}"]
+        rows.append(row)
+        print(*row, sep="  ", file=sys.stderr, flush=True)
+    return table(["limit", "taken", "refused", "taken, limit told", "refused, limit told"], rows)
+
+
+SIMULATED: dict[str, tuple[int, dict[str, Any]]] = {
+    "latencies alike": (1, {}),
+    "latencies differ (log-normal, 0.5)": (1, {"spread": 0.5}),
+    "1 % refused besides": (1, {"spread": 0.2, "too_many": 0.01}),
+    "5 % refused besides": (1, {"spread": 0.2, "too_many": 0.05}),
+    "a refusal takes as long as an answer": (1, {"spread": 0.2, "refusal_s": LATENCY_SIMULATED}),
+    "Retry-After 2 s": (1, {"spread": 0.2, "retry_after": 2.0}),
+    "the others queue": (1, {"spread": 0.2, "queues": True}),
+    "2 workers": (2, {"spread": 0.2}),
+    "4 workers": (4, {"spread": 0.2}),
+}
+"""Kinds of servers: how many ask them, and what they do besides refusing above their limit."""
+
+PLACES = (1, 2, 3, 5, 8, 20, 50, 200)
+
+
+def simulated(samples: int) -> str:
+    """Limits at which it settles / answers, both as shares of what the server can do, against
+    simulated servers of so many places: the mean over the second half of 80 to 300 simulated
+    seconds, in which a reply takes half a second. All are
+    answered, each once."""
+    rows = []
+    for name, (clients, server) in SIMULATED.items():
+        row = [name]
+        for places in PLACES:
+            if clients > places:
+                row.append("")
+                continue
+            settled = simulate(
+                Server(at_once=places, **server),
+                seconds=300 if places < 8 else 120 if places < 200 else 80,
+                clients=clients,
+            )
+            if set(settled.times_answered) != {1}:
+                raise SystemExit(f"{name}, {places}: {settled.times_answered}")
+            mean_latency = LATENCY_SIMULATED * math.exp(server.get("spread", 0) ** 2 / 2)
+            limit, rate = settled.limit / places, settled.rate * mean_latency / places
+            row.append(f"{limit:.2f} / {rate:.2f}")
+        rows.append(row)
+        print(*row, sep=" | ", file=sys.stderr, flush=True)
+    return table(["", *(str(each) for each in PLACES)], rows)
+
+
+def taken(server: FaultServer) -> float:
+    """Places that are taken, in the mean over the second half of a run. The end is left out: there
+    is nothing more to ask then."""
+    ended = sorted(server.answered_at)
+    since, until = ended[len(ended) // 2], ended[int(len(ended) * 0.95) - 1]
+    overlaps = (min(until, left) - max(since, entered) for entered, left in server.served)
+    return sum(max(0.0, each) for each in overlaps) / (until - since)
 
 
 def sharing(samples: int) -> str:
@@ -191,7 +262,13 @@ def overhead(samples: int) -> str:
     return table(["", "µs of CPU a request, median", "range"], rows)
 
 
-BENCHES = {"faults": faults, "settling": settling, "sharing": sharing, "overhead": overhead}
+BENCHES = {
+    "faults": faults,
+    "settling": settling,
+    "simulated": simulated,
+    "sharing": sharing,
+    "overhead": overhead,
+}
 
 
 def main() -> None:

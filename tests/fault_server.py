@@ -65,7 +65,8 @@ SHARES = (
 class FaultServer(FakeOpenAI):
     """Counts, by what was asked: `asked` every request, `answered` the whole replies; `met` the
     faults, with the requests `refused` above a limit among them; `answered_at` when replies were
-    sent, by the monotonic clock, and `answered_for` how many by the `max_tokens` asked for."""
+    sent, by the monotonic clock, and `answered_for` how many by the `max_tokens` asked for. Each
+    request within the limits was `served` from a time to another."""
 
     def __init__(
         self, faults: Faults, reply: Callable[[dict[str, Any]], str | Said] | None = None
@@ -76,6 +77,7 @@ class FaultServer(FakeOpenAI):
         self.answered: Counter[str] = Counter()
         self.answered_at: list[float] = []
         self.answered_for: Counter[int] = Counter()
+        self.served: list[tuple[float, float]] = []
         self.met: Counter[str] = Counter()
         self.down = False
         self._outage: asyncio.Task[None] | None = None
@@ -95,11 +97,13 @@ class FaultServer(FakeOpenAI):
             return await self._broken(request, "outage", Fault(reset=True))
         if not await self._enter():
             return await self._broken(request, "refused", self._too_many())
+        entered = monotonic()
         try:
             seen.meets = self._draw(f"{asked}/{self.asked[asked]}")
             response = await self._meet(request, seen)
         finally:
             self._leave()
+            self.served.append((entered, monotonic()))
         whole = seen.meets in ("", "dripping", "without_usage")
         if whole and request.transport is not None and not request.transport.is_closing():
             self.answered[asked] += 1

@@ -2,12 +2,14 @@
 
 Two things speak of a limit that nobody told us.
 
-A server that *refuses* (429): additive increase, multiplicative decrease, as TCP does it. A refusal
-takes a tenth away, though nothing of what is being answered. Increase is slow at first and doubles
-every ten rounds without a refusal, so that a limit is met rarely when it stands, and found quickly
-when it has moved. Below four in flight the limit is a fraction, and requests keep a distance in
-time: a rate may well be lower than one request after the other. Refusals that do not become fewer
-with fewer requests in flight say nothing of a limit, and are let be.
+A server that *refuses* (429). A refusal takes a tenth of the limit away. For two rounds the limit
+stays there, with its requests spread over time; then it grows as TCP's CUBIC does (RFC 9438): fast
+to where it was refused, slowly round it, faster beyond. So a limit is met rarely when it stands,
+and found quickly when it has moved. Below one in flight requests keep a distance in time: a rate
+may well be lower than one request after the other.
+
+Refusals that go on in those two rounds have another cause: so many are usual, and only more than
+that say something of the limit (a cumulative sum, Page 1954).
 
 A server that *queues*: with more in flight it answers more slowly, and no more. So once the limit
 has grown by a fifth, throughput must have grown by a tenth. If it has not, the limit falls for as
@@ -16,40 +18,34 @@ long as that costs no throughput.
 
 from __future__ import annotations
 
-from math import ceil
-
 GROWTH = 4
 """How many times the limit that we start with it may become."""
 
 DECREASE, HARD_DECREASE = 0.9, 0.7
-"""What a refusal leaves of the limit: one that follows an answer, and one that follows another. But
-what is being answered is left."""
+"""What a refusal leaves of the limit: one that follows an answer, and one that follows none. But
+what the server has taken is left, and where none follow at once, no more than that."""
 
-STEP = 0.005
-"""The share by which the limit grows in a round, right after a refusal."""
+CUBIC = 0.002
+"""The limit grows by so much times the cube of the rounds; in proportion below 1 and above 20."""
 
-DOUBLING = 10
-"""Rounds after which the step has doubled."""
+ROUND = 10
+"""Answers that a round takes at least."""
 
-PACED = 4
-"""Below so many in flight requests keep a distance in time."""
+HOLD = 2
+"""Rounds after a decrease in which the limit stays, and usual refusals are counted."""
 
-SMOOTH = 30
-"""Answers over which latencies and the gaps between answers are smoothed."""
+SMOOTH, SMOOTH_USUAL = 30, 100
+"""Answers over which latencies are smoothed, and requests over which usual refusals are."""
 
+MOST_USUAL = 0.1
+"""The largest share of refusals that is learnt as usual in this way."""
 
-FLOOD = 16
-"""Refusals that, with no more answers than refusals, speak of a limit far below: what else is in
-flight is then taken for all that the server holds."""
+EXCESS = 0.05
+"""The share of refusals above the usual ones that is no chance."""
 
 STRETCH = 100
-"""Answers and refusals, at least, over which throughput and the share of refusals are measured."""
-
-MANY = 0.03
-"""The share of refusals that is more than what finding the limit out costs."""
-
-PATIENCE = 16
-"""Stretches for which refusals are let be that do not depend on what is in flight."""
+"""Answers over which throughput and the share of refusals are measured; fewer where a step of the
+limit is a coarse one."""
 
 
 class AdaptiveLimit:
@@ -62,145 +58,186 @@ class AdaptiveLimit:
         self.value = float(start)
         self.most = most
         self._latency: float | None = None
-        self._gap: float | None = None
-        self._last_answer: float | None = None
-        self._rounds = 0.0
+        self._least_latency = float("inf")
+        self._refusal_s = 0.0
+        self._most_usual = MOST_USUAL
+        self._usual = self._usual_before = 0.0
+        self._excess = 0.0
         self._decreased_at = float("-inf")
         self._answered_since = False
-        self._refused = False
-        self._stretch = Stretch(self.value, None)
-        self._productive = 0.0
+        self._stretch = Stretch(None)
         self._reference: Stretch | None = None
-        self._shrinking = False
         self._overload: Stretch | None = None
-        self._ignoring = 0
+        self._shrinking = False
+        self._start_over(self.value, self.value)
+        self._rounds = 0.0
 
     @property
     def slots(self) -> int:
         """How many requests may be in flight."""
-        return max(1, ceil(self.value) if self.value < PACED else int(self.value))
+        return max(1, int(self.value))
 
     @property
     def distance(self) -> float:
         """Seconds from one request to the next."""
-        if not self._refused or self.value >= PACED or self._latency is None:
+        if self.value >= 1 and not self._holding:
             return 0.0
-        return self._latency / self.value
+        return (self._latency or self._refusal_s) / self.value
 
     def answered(self, now: float, latency: float, *, busy: bool) -> None:
         """An answer came after `latency`; `busy` says that another request takes its place."""
-        self._latency = _smoothed(self._latency, latency)
-        if self._last_answer is not None:
-            self._gap = _smoothed(self._gap, now - self._last_answer)
-        self._last_answer = now
+        self._latency = _smoothed(self._latency, latency, SMOOTH)
+        self._least_latency = min(self._least_latency, latency)
         self._answered_since = True
-        self._stretch.add(now, latency, busy=busy)
-        if busy and not self._shrinking and not self._ignoring:
+        self._learn(0.0)
+        usual = self._usual + EXCESS
+        self._excess = max(0.0, self._excess - usual / (1 - usual))
+        self._stretch.answer(now, latency, self.value, busy=busy)
+        if busy and not self._shrinking and self._excess < 1:
             self._grow()
         self._look(now)
 
-    def refused(self, now: float, sent_at: float, in_flight: int) -> None:
-        """A request that was sent at `sent_at` was too many, beside `in_flight` others."""
-        self._refused = True
-        self._stretch.refused += 1
-        if not self._ignoring:
-            self._decrease(now, sent_at, in_flight)
-        self._look(now)
+    def refused(self, now: float, sent_at: float, before: int) -> None:
+        """A request that was sent at `sent_at` was too many; so many that were sent before it are
+        in flight, and taken."""
+        if sent_at <= self._decreased_at:
+            return  # it says nothing of what the decrease has changed
+        self._refusal_s = now - sent_at
+        if self._answered_since:
+            self._learn(1.0)
+        self._stretch.refuse(self.value)
+        self._excess += 1.0
+        patience = 1.0 + (80 + self.value) * self._usual
+        if self._excess >= (max(3.0, patience) if self._holding else patience):
+            self._decrease(now, before)
 
-    def _decrease(self, now: float, sent_at: float, in_flight: int) -> None:
-        self._rounds = 0.0
-        self._reference = None
-        self._shrinking = False
-        flood = self._stretch.refused >= FLOOD and self._stretch.share > 0.5
-        if flood:
-            self._set(min(self.value, in_flight + 1.0))
-        if sent_at <= self._decreased_at or (self._latency is None and not flood):
-            return  # of the same burst, or too early to tell
-        less = self.value * (DECREASE if self._answered_since else HARD_DECREASE)
-        least = max(DECREASE * self._being_answered(now), self._productive / 2)
-        self._set(max(less, min(self.value, least)))
+    @property
+    def _holding(self) -> bool:
+        return self._rounds < 0
+
+    def _learn(self, refused: float) -> None:
+        if self._holding:
+            usual = _smoothed(self._usual, refused, SMOOTH_USUAL)
+            self._usual = min(self._most_usual, usual)
+
+    def _decrease(self, now: float, before: int) -> None:
+        again = self._holding
+        if again:  # the limit was still too high: those were not the usual ones
+            self._usual = self._usual_before
+        self._usual_before = self._usual
+        if self._answered_since:
+            self._start_over(self.value, DECREASE * (1 - self._usual) * self.value)
+        else:
+            value = min(self.value, float(before))
+            if not (again and before):
+                value = max(HARD_DECREASE * self.value, value)
+            self._start_over(value, value)
         self._decreased_at = now
         self._answered_since = False
+        self._reference = None
+        self._shrinking = False
 
-    def _being_answered(self, now: float) -> float:
-        """As many are in flight as are answered in the time that one takes (Little's law)."""
-        if self._latency is None or self._gap is None or self._last_answer is None:
-            return 1.0
-        since = now - self._last_answer
-        self._gap = max(self._gap, _smoothed(self._gap, since))
-        return self._latency / max(self._gap, since)
+    def _start_over(self, top: float, value: float) -> None:
+        """Stay at `value` for a while, then grow to `top`, and beyond."""
+        self._set(value)
+        self._top = top
+        self._speed = CUBIC * max(min(1.0, top), top / 20)
+        self._way = ((top - value) / self._speed) ** (1 / 3)
+        self._rounds = -float(HOLD)
+        self._excess = 0.0
 
     def _grow(self) -> None:
-        self._rounds += 1 / max(1.0, self.value)
-        share = STEP * 2 ** min(30.0, self._rounds / DOUBLING)
-        self._set(self.value + min(1.0, share * min(1.0, self.value)))
+        self._rounds += 1 / max(ROUND, self.value)
+        if not self._holding:
+            self._set(self._top + self._speed * (self._rounds - self._way) ** 3)
 
     def _look(self, now: float) -> None:
         stretch = self._stretch
-        if stretch.answers + stretch.refused < max(STRETCH, 4 * self.value):
+        at_once = stretch.throughput(now) * self._least_latency
+        if stretch.answers < max(min(STRETCH, 20 * self.value), 4 * at_once):
             return
         stretch.ended = now
-        self._look_at_refusals(stretch)
         if stretch.busy and not stretch.refused:
             self._look_at_throughput(stretch)
-        self._productive = stretch.productive
-        self._stretch = Stretch(self.value, now)
+        self._look_at_refusals(stretch)
+        self._stretch = Stretch(now)
 
     def _look_at_refusals(self, stretch: Stretch) -> None:
+        """Where half as many in flight are refused as often, their number is not the cause."""
         before = self._overload
-        if self._ignoring:
-            self._ignoring -= 1
-            if before is None or stretch.share > 2 * before.share:
-                self._ignoring = 0
-        elif stretch.share < MANY:
+        if stretch.share <= MOST_USUAL:
             self._overload = None
-        elif before is None or stretch.share < before.share / 2:
+        elif before is None or stretch.share < 0.5 * before.share:
             self._overload = stretch
-        elif stretch.limit <= 0.8 * before.limit and stretch.productive > stretch.limit / 2:
-            self._set(before.limit)
-            self._ignoring = PATIENCE
+        elif (
+            stretch.limit <= 0.5 * before.limit
+            and stretch.share > 0.8 * before.share
+            and stretch.productive > 0.5 * stretch.limit
+        ):
+            self._usual = self._usual_before = self._most_usual = min(0.9, stretch.share)
+            self._start_over(before.limit, before.limit)
+            self._overload = None
 
     def _look_at_throughput(self, stretch: Stretch) -> None:
         reference = self._reference
         if reference is None:
             self._reference = stretch
-        elif self._shrinking:
-            if stretch.throughput >= 0.95 * reference.throughput:
+            return
+        got, before = (each.throughput(each.ended) for each in (stretch, reference))
+        if self._shrinking:
+            if got >= 0.95 * before:
                 self._reference = stretch
-                self._set(self.value * DECREASE)
+                self._shrink(got)
             else:
-                self._set(reference.limit)
-                self._shrinking, self._reference, self._rounds = False, None, 0.0
-        elif stretch.limit >= 1.2 * reference.limit:
-            if stretch.throughput >= 1.1 * reference.throughput:
+                self._shrinking, self._reference = False, None
+                self._start_over(reference.limit, reference.limit)
+        elif stretch.limit >= max(1.2 * reference.limit, reference.limit + 1):
+            if got >= 1.1 * before:
                 self._reference = stretch
             else:
                 self._shrinking = True
-                self._set(reference.limit * DECREASE)
+                self._set(reference.limit)
+                self._shrink(got)
+
+    def _shrink(self, throughput: float) -> None:
+        """By a tenth; by half where twice what is answered in the least time would be in flight."""
+        least = 2 * throughput * self._least_latency
+        self._set(min(DECREASE * self.value, max(0.5 * self.value, least)))
 
     def _set(self, value: float) -> None:
         self.value = min(float(self.most), max(0.001, value))
 
 
 class Stretch:
-    """What a number of requests came to; `limit` is what it was when they began."""
+    """What requests came to, from `began` on, or from the first answer where that is None."""
 
-    def __init__(self, limit: float, began: float | None) -> None:
-        self.limit = limit
+    def __init__(self, began: float | None) -> None:
         self.answers = 0
         self.refused = 0
         self.busy = True
         self.ended = 0.0
         self._began = began
         self._latencies = 0.0
+        self._limits = 0.0
 
-    def add(self, now: float, latency: float, *, busy: bool) -> None:
+    def answer(self, now: float, latency: float, limit: float, *, busy: bool) -> None:
         """An answer."""
         if self._began is None:
             self._began = now
         self.answers += 1
         self._latencies += latency
+        self._limits += limit
         self.busy = self.busy and busy
+
+    def refuse(self, limit: float) -> None:
+        """A refusal."""
+        self.refused += 1
+        self._limits += limit
+
+    @property
+    def limit(self) -> float:
+        """What it was, in the mean over all requests."""
+        return self._limits / (self.answers + self.refused)
 
     @property
     def share(self) -> float:
@@ -208,15 +245,14 @@ class Stretch:
         return self.refused / (self.answers + self.refused)
 
     @property
-    def throughput(self) -> float:
-        """Answers a second."""
-        return self.answers / max(1e-9, self.ended - (self._began or 0.0))
-
-    @property
     def productive(self) -> float:
         """How many requests were in flight, in the mean, that were answered."""
         return self._latencies / max(1e-9, self.ended - (self._began or 0.0))
 
+    def throughput(self, now: float) -> float:
+        """Answers a second."""
+        return self.answers / max(1e-9, now - (self._began or 0.0))
 
-def _smoothed(before: float | None, value: float) -> float:
-    return value if before is None else before + (value - before) / SMOOTH
+
+def _smoothed(before: float | None, value: float, over: int) -> float:
+    return value if before is None else before + (value - before) / over

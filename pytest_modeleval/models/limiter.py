@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from time import perf_counter
 
@@ -69,10 +70,11 @@ class Limiter:
             self._adaptive.answered(perf_counter(), latency, busy=bool(self._waiting))
             self.limit = self._adaptive.slots
 
-    def refused(self, sent_at: float) -> None:
-        """A request was one too many; told before it leaves."""
+    def refused(self, sent_at: float, before: int) -> None:
+        """A request was one too many; told before it leaves. Of those that are in flight so many
+        were sent `before` it."""
         if self._adaptive is not None:
-            self._adaptive.refused(perf_counter(), sent_at, self.in_flight - 1)
+            self._adaptive.refused(perf_counter(), sent_at, before)
             self.limit = self._adaptive.slots
 
     def _has_room(self) -> bool:
@@ -111,17 +113,24 @@ class Limited:
     def __init__(self, inner: Layer, limiter: Limiter) -> None:
         self._inner = inner
         self._limiter = limiter
+        self._count = 0
+        self._unanswered: list[int] = []
 
     async def answer(self, request: AnyRequest) -> Answer:
         asked = perf_counter()
         async with self._limiter:
             sent = perf_counter()
+            self._count += 1
+            number = self._count
+            self._unanswered.append(number)
             try:
                 answer = await self._inner.answer(request)
             except RequestError as error:
                 if error.status in REFUSED:
-                    self._limiter.refused(sent)
+                    self._limiter.refused(sent, bisect_left(self._unanswered, number))
                 raise
+            finally:
+                self._unanswered.remove(number)
             self._limiter.answered(perf_counter() - sent)
         answer.queue_s += sent - asked
         return answer
