@@ -24,5 +24,7 @@ def test_they_are_those_that_the_standard_library_finds() -> None:
     assert found == {canonical(name): version(name) for name in found}
     of = packages_distributions()
     expected = {canonical(name) for each in modules for name in of.get(each, ())}
-    assert set(found) == expected | {"pytest-modeleval"}  # where it is installed as a link
+    assert expected <= set(found)
+    if sys.version_info >= (3, 11):  # before, that knows only what has a top_level.txt
+        assert set(found) - expected <= {"pytest-modeleval"}  # which may be installed as a link
     assert {"attrs", "jinja2", "pytest"} <= set(found)
