@@ -6,7 +6,6 @@ import asyncio
 import copy
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from pytest_modeleval.errors import WrongSample
 from pytest_modeleval.integrations.lighteval.aggregation import FUNCTION
 from pytest_modeleval.integrations.lighteval.asking import ask
 from pytest_modeleval.integrations.lighteval.documents import Documents
+from pytest_modeleval.integrations.lighteval.library import metrics_thread
 from pytest_modeleval.integrations.lighteval.measures import Measured, Measures
 from pytest_modeleval.integrations.lighteval.specification import (
     Specification,
@@ -101,8 +101,6 @@ class _Task:
         self._custom_tasks = None if custom_tasks is None else str(custom_tasks)
         self._folders = folders
         self._documents: Documents | None = None
-        # Metrics may take long, and some are not made for several threads at once.
-        self._thread = ThreadPoolExecutor(1, "modeleval-lighteval")
 
     def as_function(self) -> TaskFunction:
         corpus = self._measures.of_corpus
@@ -149,7 +147,7 @@ class _Task:
             for method in self._measures.methods
         }
         measure = partial(self._measures.measure, doc, responses)
-        measured = await asyncio.get_running_loop().run_in_executor(self._thread, measure)
+        measured = await asyncio.get_running_loop().run_in_executor(metrics_thread(), measure)
         self._record(sample, measured, responses)
 
     def _record(self, sample: Sample, measured: Measured, responses: Mapping[str, Any]) -> None:
