@@ -28,7 +28,6 @@ from pytest_modeleval.options import load
 from pytest_modeleval.pack_gates import Member, PackGateItem, pack_plan
 from pytest_modeleval.pack_sources import SourceModule, TaskFunction, copied
 from pytest_modeleval.plugin import active
-from pytest_modeleval.registry.data_task import DataTask
 from pytest_modeleval.registry.finding import find_pack
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.reading import (
@@ -209,6 +208,8 @@ class PackModule(pytest.Module):
         else:
             run = active(self.config)
             known = run.contributed
+            from pytest_modeleval.registry.data_task import DataTask  # which brings in Jinja
+
             function = DataTask(task, known.scorers(), run.registered_datasets).as_function()
             yield self, name, self._adapted(function, task)
 
