@@ -1,4 +1,4 @@
-"""Runs written as LightEval writes them. Its own readers are asked in tests/lighteval."""
+"""Runs written as LightEval writes them. Its own readers are asked in tests/with_lighteval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What LightEval measured, read as a baseline. Files of LightEval itself: tests/lighteval."""
+"""What LightEval measured, read as a baseline. Files of LightEval itself: tests/with_lighteval."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from lighteval.tasks.lighteval_task import LightevalTask  # noqa: E402
 from lighteval.tasks.prompt_manager import PromptManager  # noqa: E402
 from lighteval.utils.cache_management import SampleCache  # noqa: E402
 
-from tests.lighteval import oracle  # noqa: E402
+from tests.with_lighteval import oracle  # noqa: E402
 
 
 class Oracle(LightevalModel):

@@ -14,7 +14,7 @@ pytest.importorskip("lighteval", reason="needs lighteval: tox -e engines")
 from pyarrow import parquet
 
 from tests.integration.conftest import Project
-from tests.lighteval import fixtures, oracle, reference
+from tests.with_lighteval import fixtures, oracle, reference
 
 TASKS = ["kinds:both|1", "arc:challenge|2", "gsm8k|3"]
 OWN_TASKS = Path(__file__).with_name("parity_tasks.py")
@@ -53,7 +53,7 @@ def test_its_history_is_ours(
     project.conftest(
         """
 def pytest_modeleval_backends():
-    return {"oracle": BackendEntry("tests.lighteval.oracle:Backend")}
+    return {"oracle": BackendEntry("tests.with_lighteval.oracle:Backend")}
 """
     )
     result = project.run(

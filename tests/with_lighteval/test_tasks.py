@@ -13,7 +13,7 @@ from pytest_modeleval.errors import UsageError
 from pytest_modeleval.integrations.lighteval import lighteval_tasks
 from pytest_modeleval.integrations.lighteval.aggregation import aggregate
 from tests.integration.conftest import Project
-from tests.lighteval.harness import OWN_TASKS, Ours, run_ours, theirs
+from tests.with_lighteval.harness import OWN_TASKS, Ours, run_ours, theirs
 
 
 @pytest.fixture(scope="module")

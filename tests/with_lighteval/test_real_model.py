@@ -13,8 +13,8 @@ pytest.importorskip("lighteval", reason="needs lighteval: tox -e engines")
 pytest.importorskip("torch", reason="needs torch: tox -e engines")
 
 from tests.integration.conftest import Project
-from tests.lighteval.harness import OWN_TASKS, Ours, compare, run_ours
-from tests.lighteval.reference import Reference, run
+from tests.with_lighteval.harness import OWN_TASKS, Ours, compare, run_ours
+from tests.with_lighteval.reference import Reference, run
 
 CHECKPOINT = Path(__file__).parents[2] / "examples" / "tiny_model" / "checkpoint"
 TEMPLATE = "{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}"

@@ -17,7 +17,7 @@ from pytest_modeleval.integrations.lighteval.measures import plain
 from pytest_modeleval.integrations.lighteval.names import metric_name
 from pytest_modeleval.results.details import read_details
 from tests.integration.conftest import Project
-from tests.lighteval import oracle, reference
+from tests.with_lighteval import oracle, reference
 
 OWN_TASKS = Path(__file__).with_name("parity_tasks.py")
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.integration.conftest import Project
-from tests.lighteval import fixtures, oracle
+from tests.with_lighteval import fixtures, oracle
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def project(
     made.conftest(
         """
 def pytest_modeleval_backends():
-    return {"oracle": BackendEntry("tests.lighteval.oracle:Backend")}
+    return {"oracle": BackendEntry("tests.with_lighteval.oracle:Backend")}
 """
     )
     return made

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("lighteval", reason="needs lighteval: tox -e engines")
 
 from tests.integration.conftest import Project
-from tests.lighteval.harness import Ours, compare, run_ours, theirs
+from tests.with_lighteval.harness import Ours, compare, run_ours, theirs
 
 COMPLETED = [
     "kinds:generative|0",
