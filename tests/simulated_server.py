@@ -165,10 +165,10 @@ class _Simulation:
     async def answer(self, request: AnyRequest) -> Answer:
         server = self.server
         await asyncio.sleep(WAY / 2)
-        if asyncio.get_running_loop().time() < self.seconds:
-            self.asked[self.late] += 1
+        in_time = asyncio.get_running_loop().time() < self.seconds
+        self.asked[self.late] += in_time
         if not await self._enter(server):
-            self.refused[self.late] += 1
+            self.refused[self.late] += in_time
             await asyncio.sleep(WAY / 2 + server.refusal_s)
             raise RequestError("slow down", status=429, retry_after=server.retry_after)
         slower = 1 + server.slower * self._serving
