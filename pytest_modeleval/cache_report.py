@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_modeleval.errors import ModelevalError, UsageError
 from pytest_modeleval.models import cache_file
-from pytest_modeleval.options import load
+from pytest_modeleval.settings import load
 from pytest_modeleval.terminal import aligned
 
 

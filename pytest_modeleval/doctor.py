@@ -18,10 +18,10 @@ from pathlib import Path
 
 from pytest_modeleval.datasets.known import REGISTERED
 from pytest_modeleval.models.catalog import BACKENDS
-from pytest_modeleval.options import RunConfig, load
 from pytest_modeleval.registry.finding import GROUP as PACKS
 from pytest_modeleval.registry.plugins import GROUP as PLUGINS
 from pytest_modeleval.registry.plugins import versioned
+from pytest_modeleval.settings import RunConfig, load
 
 CORE = ("pytest", "pytest-xdist", "aiohttp", "openai", "pyarrow")
 

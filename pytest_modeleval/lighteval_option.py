@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.options import RunConfig, load
 from pytest_modeleval.packs import add
 from pytest_modeleval.registry.pack import Pack, PackInfo, Task
 from pytest_modeleval.registry.reading import PackFile
+from pytest_modeleval.settings import RunConfig, load
 from pytest_modeleval.stash import NAMED_ITEMS
 
 NAME = "lighteval"

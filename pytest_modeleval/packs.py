@@ -24,7 +24,6 @@ from pytest_modeleval.datasets.few_shot import FewShot
 from pytest_modeleval.definition import ATTRIBUTE, Benchmark, definition_of
 from pytest_modeleval.errors import GateError, ModelevalError, UsageError
 from pytest_modeleval.gates import parse_gates
-from pytest_modeleval.options import load
 from pytest_modeleval.pack_gates import Member, PackGateItem, pack_plan
 from pytest_modeleval.pack_sources import SourceModule, TaskFunction, copied
 from pytest_modeleval.plugin import active
@@ -37,6 +36,7 @@ from pytest_modeleval.registry.reading import (
     read_pack,
     task_name,
 )
+from pytest_modeleval.settings import load
 from pytest_modeleval.stash import ADDED_PACKS, SETTINGS
 from pytest_modeleval.task_hash import ATTRIBUTE as OF_TASK
 

@@ -11,13 +11,13 @@ import msgspec
 from pytest_modeleval.collected import Collected, collect
 from pytest_modeleval.doctor import project_root
 from pytest_modeleval.errors import ModelevalError, UsageError
-from pytest_modeleval.options import RunConfig, load
 from pytest_modeleval.plain_text import one_line, shown
 from pytest_modeleval.registry.finding import files, find_pack
 from pytest_modeleval.registry.lock import PackLock, lock_changes, lock_path, read_lock, write_lock
 from pytest_modeleval.registry.pack import Task
 from pytest_modeleval.registry.plugins import check_plugins
 from pytest_modeleval.registry.reading import ENDING, KINDS, PackFile, read_pack, task_name
+from pytest_modeleval.settings import RunConfig, load
 
 RIGHT, WRONG = 0, 1
 """Exit statuses of `check`."""

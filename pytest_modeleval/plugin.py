@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_modeleval.models.model import Model
-    from pytest_modeleval.options import RunConfig
     from pytest_modeleval.run import Run
     from pytest_modeleval.session import Session
+    from pytest_modeleval.settings import RunConfig
     from pytest_modeleval.status_events import StatusEvents
 
 
@@ -53,7 +53,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """For `-n auto`; None leaves it to xdist, which counts cores."""
-    from pytest_modeleval.options import load
+    from pytest_modeleval.settings import load
 
     try:
         models = load(config.getoption, config.rootpath).models
@@ -75,7 +75,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
         getattr(option, "dist", "no") != "no"
     )
     if getattr(option, "numprocesses", None) or config.stash[DIST_CHOSEN]:
-        from pytest_modeleval.options import load
+        from pytest_modeleval.settings import load
 
         with suppress(ModelevalError):  # which is told later
             if load(config.getoption, config.rootpath).dry_run:  # this process asks nobody
@@ -102,7 +102,7 @@ def _leads_workers(config: pytest.Config) -> bool:
     """Whether this is xdist's controller, which collects nothing, of a run that names a model."""
     if config.getoption("dist", "no") == "no" or hasattr(config, "workerinput"):
         return False
-    from pytest_modeleval.options import load
+    from pytest_modeleval.settings import load
 
     try:
         return bool(load(config.getoption, config.rootpath).models)
@@ -211,9 +211,9 @@ def model(models: Any) -> Model:
 def active(config: pytest.Config) -> Run:
     """The evaluation that this pytest session has turned out to be."""
     if RUN not in config.stash:
-        from pytest_modeleval.options import load
         from pytest_modeleval.run import Run
         from pytest_modeleval.session import Session
+        from pytest_modeleval.settings import load
 
         try:
             settings = config.stash[SETTINGS] = load(config.getoption, config.rootpath)

@@ -28,7 +28,6 @@ from pytest_modeleval.items import is_kept
 from pytest_modeleval.models.catalog import ModelSpec
 from pytest_modeleval.models.weights import checkpoint_files, gguf_files, revision
 from pytest_modeleval.models.weights import settings as told_engine
-from pytest_modeleval.options import RunConfig
 from pytest_modeleval.packs import PackModule
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.results.command import without_secrets
@@ -49,6 +48,7 @@ from pytest_modeleval.results.run_state import (
     read_state,
     undertaking,
 )
+from pytest_modeleval.settings import RunConfig
 
 if TYPE_CHECKING:
     from pytest_modeleval.group import SampleGroup

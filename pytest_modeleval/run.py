@@ -33,11 +33,11 @@ from pytest_modeleval.models.response_cache import ResponseCache
 from pytest_modeleval.models.shared_state import SharedState
 from pytest_modeleval.models.status import Status
 from pytest_modeleval.module_text import ModuleText
-from pytest_modeleval.options import RunConfig
 from pytest_modeleval.plain_text import shown
 from pytest_modeleval.protocol_choice import ProtocolChoice, choose_protocol
 from pytest_modeleval.results.baseline import Baselines
 from pytest_modeleval.results.run_folder import STATE
+from pytest_modeleval.settings import RunConfig
 from pytest_modeleval.tally import Plan
 from pytest_modeleval.telemetry import open_telemetry
 

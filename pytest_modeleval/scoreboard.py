@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_modeleval.gates import Gate
-from pytest_modeleval.options import RunConfig
 from pytest_modeleval.pack_tally import PackTally, pack_tallies
 from pytest_modeleval.results.baseline import update_baselines
 from pytest_modeleval.results.provenance import Provenance
@@ -22,6 +21,7 @@ from pytest_modeleval.results.record import (
     RunResult,
     Spending,
 )
+from pytest_modeleval.settings import RunConfig
 from pytest_modeleval.tally import Plan, SampleReport, Tally, sample_outcome, sentence
 
 if TYPE_CHECKING:

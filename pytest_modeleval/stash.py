@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_modeleval.options import RunConfig
     from pytest_modeleval.registry.reading import PackFile
     from pytest_modeleval.run import Run
     from pytest_modeleval.scoreboard import Scoreboard
+    from pytest_modeleval.settings import RunConfig
 
 SETTINGS: pytest.StashKey[RunConfig] = pytest.StashKey()
 RUN: pytest.StashKey[Run] = pytest.StashKey()

@@ -11,9 +11,10 @@ import jsonschema
 import pytest
 
 from pytest_modeleval.errors import ModelevalError
-from pytest_modeleval.options import OPTIONS, RunConfig, load
+from pytest_modeleval.options import OPTIONS
 from pytest_modeleval.registry.job import read_job
 from pytest_modeleval.schemas import schemas
+from pytest_modeleval.settings import RunConfig, load
 
 Settings = Callable[..., RunConfig]
 WHOLE: dict[str, Any] = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_modeleval.errors import UsageError
-from pytest_modeleval.options import OPTIONS, RunConfig, load
+from pytest_modeleval.options import OPTIONS
+from pytest_modeleval.settings import RunConfig, load
 
 Load = Callable[..., RunConfig]
 
