@@ -94,10 +94,13 @@ class Sides:
 
     def _theirs(self, task: str, *command: Any) -> Run:
         *launcher, model = command
-        said = ",".join(f"{key}={value}" for key, value in model.items())
 
         def run(count: int) -> dict[str, Any]:
             with tempfile.TemporaryDirectory() as folder:
+                own = dict(model)
+                if isinstance(own["model_name"], Path):  # LightEval keeps its replies beside it
+                    own["model_name"] = shutil.copytree(own["model_name"], f"{folder}/model")
+                said = ",".join(f"{key}={value}" for key, value in own.items())
                 found = self.harness.measure(
                     [
                         *(str(self.harness.python), str(OWN), folder),
