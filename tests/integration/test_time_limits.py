@@ -33,17 +33,14 @@ import asyncio
 import os
 
 time_limit.GRACE = 1.0
-answered = []
 
 class Backend(Probe):
     concurrency = 4
 
     async def reply(self, text, number):
         if int(text) >= 8:
-            await self.until(lambda: len(answered) == 8)
             Path("over-" + os.environ.get("PYTEST_XDIST_WORKER", "")).touch()
             await asyncio.Event().wait()
-        answered.append(text)
         return text
 """
 )
