@@ -96,6 +96,8 @@ class Controller:
             self.run.write_into(folder.path, folder.run_id)
             self.scoreboard.open_files(folder, self.choice.state(survey))
             self.scoreboard.expect(survey.selected, survey.kept)
+            # as the worker that runs it will find
+            self.scoreboard.strict = survey.selected == self.run.asked.count == 1
         except ModelevalError as error:
             raise pytest.UsageError(shown(str(error))) from None
         self.choice.tell(self.config, survey)

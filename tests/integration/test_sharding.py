@@ -123,6 +123,13 @@ class Backend(Probe):
         loaded = (sharded.path / "loaded").read_text().split()
         assert len(loaded) == len(set(loaded)) == 2
 
+    def test_a_wrong_sample_that_was_named_fails_the_run(self, sharded: Project) -> None:
+        sharded.file(benchmark_of(3, "    assert sample.id != 's1'"))
+        assert sharded.run("-n", "1", "test_it.py::test_it[s1]").ret == 1
+        assert sharded.results["verdict"] == "failed"
+        assert sharded.run("-n", "1", "test_it.py").ret == 0
+        assert sharded.results["verdict"] == "passed"
+
     def test_maxfail_ends_the_shards(self, sharded: Project) -> None:
         sharded.conftest("class Backend(Probe):\n    concurrency = 1\n")
         sharded.file(benchmark_of(400, "    note(sample)\n    raise RuntimeError('no')\n"))
