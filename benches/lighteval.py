@@ -67,7 +67,7 @@ class Sides:
                 task,
                 f"--model=transformers:{CHECKPOINT}",
                 "--model-arg=dtype=float32",
-                "--concurrency=64",
+                "--model-arg=concurrency=64",
             ),
             self._theirs(task, "accelerate", None, asked),
         )
