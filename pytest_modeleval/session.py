@@ -16,7 +16,7 @@ from pytest_modeleval.comparisons import explained_comparisons
 from pytest_modeleval.definition import definition_of
 from pytest_modeleval.errors import ModelevalError
 from pytest_modeleval.fixtures import on_background
-from pytest_modeleval.garbage import rare_collections
+from pytest_modeleval.garbage import collect_seldom, keep_aside
 from pytest_modeleval.hardware import HardwareMonitor
 from pytest_modeleval.interrupts import Interrupts
 from pytest_modeleval.items import JudgedItem, MissingItem, SampleItem, is_kept
@@ -56,6 +56,7 @@ class Session:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """By now xdist has made `--dist` of `-n`."""
+        collect_seldom(config)
         distributed = config.getoption("dist", "no") != "no" and not config.option.collectonly
         if distributed and not self.is_worker:
             from pytest_modeleval.controller import Controller
@@ -113,7 +114,8 @@ class Session:
                     result = yield
             else:
                 explained = explained_comparisons(self.config)
-                with self._limited_time(), rare_collections(), self.run.output(), explained:
+                keep_aside()
+                with self._limited_time(), self.run.output(), explained:
                     result = yield
             self.reason = str(session.shouldstop or session.shouldfail or "") or None
             complete = self.reason is None
