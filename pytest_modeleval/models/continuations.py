@@ -8,9 +8,9 @@ from pytest_modeleval.errors import RequestError
 
 
 def split(
-    encode: Callable[[str], Sequence[int]], context: str | None, continuation: str
-) -> tuple[list[int], list[int]]:
-    """The tokens of the context, and those of the continuation after it.
+    encode: Callable[[str], Sequence[int]], context: str | None, continuations: Sequence[str]
+) -> list[tuple[list[int], list[int]]]:
+    """The tokens of the context, and those of the continuation after it, for each continuation.
 
     Both are encoded as one text and cut where the context alone ends, as lm-evaluation-harness
     does (`_encode_pair`): spaces at the end of the context count as the continuation's, since most
@@ -18,15 +18,11 @@ def split(
     no token for the first one of the continuation to follow. Without a context, the first token of
     the text takes its place, unless the tokenizer puts one of its own before.
     """
-    if context is None:
-        whole = list(encode(continuation))
-        first = len(encode("")) or 1
-        return whole[:first], whole[first:]
-    whole = list(encode(context + continuation))
-    before = len(encode(context.rstrip()))
+    before = len(encode("")) or 1 if context is None else len(encode(context.rstrip()))
     if not before:
         raise RequestError(
             "a log-likelihood needs a context of at least one token: this model's tokenizer adds "
             "none of its own, so start the context with a text"
         )
-    return whole[:before], whole[before:]
+    wholes = [list(encode((context or "") + each)) for each in continuations]
+    return [(whole[:before], whole[before:]) for whole in wholes]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modeleval.errors import EngineDied, ModelError, RequestError, UsageError
-from pytest_modeleval.models import continuations as tokens_of
+from pytest_modeleval.models.continuations import split
 from pytest_modeleval.models.llamacpp_wire import (
     Reply,
     generation,
@@ -233,24 +233,22 @@ class LlamaCppBackend:
     ) -> list[tuple[list[int], list[int]]]:
         address = self._server.listening_address.removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=60)
-        known: dict[str, list[int]] = {}
 
         def encode(text: str) -> list[int]:
-            if text not in known:
-                connection.request(
-                    "POST",
-                    "/tokenize",
-                    json.dumps({"content": text, "add_special": True}),
-                    {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-                )
-                reply = json.loads(connection.getresponse().read())
-                if "tokens" not in reply:
-                    raise refusal(reply.get("error", reply))
-                known[text] = reply["tokens"]
-            return known[text]
+            connection.request(
+                "POST",
+                "/tokenize",
+                json.dumps({"content": text, "add_special": True}),
+                {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            )
+            reply = json.loads(connection.getresponse().read())
+            if "tokens" not in reply:
+                raise refusal(reply.get("error", reply))
+            tokens: list[int] = reply["tokens"]
+            return tokens
 
         try:
-            return [tokens_of.split(encode, context, text) for text in continuations]
+            return split(encode, context, continuations)
         except (OSError, http.client.HTTPException) as error:
             raise EngineDied(f"llamacpp's server does not answer: {error!r}") from None
         finally:

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from pytest_modeleval.errors import ModelError, RequestError, UsageError
-from pytest_modeleval.models import continuations as tokens_of
+from pytest_modeleval.models.batching import Batches
 from pytest_modeleval.models.chat_format import (
     text_messages,
     tool_definitions,
@@ -42,14 +40,8 @@ from pytest_modeleval.models.weights import (
 
 Pair = tuple[list[int], list[int]]
 
-
-@dataclass(eq=False)
-class _Job:
-    """A request that waits: either the row of a generation, or pairs to score."""
-
-    done: asyncio.Future[Any]
-    row: Any = None
-    pairs: list[Pair] = field(default_factory=list)
+SMALL = 16 << 20
+"""Below this size (bytes) threads wait for each other longer than they compute."""
 
 
 class TransformersBackend:
@@ -58,7 +50,8 @@ class TransformersBackend:
     Args:
         name: Path of a checkpoint, or a name on the hub (looked for in the local cache alone when
             `HF_HUB_OFFLINE=1`).
-        concurrency: Rows of a batch.
+        concurrency: Rows of a batch. Twice as many requests are in flight, so that the next batch
+            is complete when one ends.
         device: Such as "cuda:1" or "cpu"; "auto" is a GPU where there is one.
         dtype: Such as "float32"; "auto" is the checkpoint's own.
         arguments: Anything else that `AutoModelForCausalLM.from_pretrained` takes.
@@ -73,19 +66,19 @@ class TransformersBackend:
         dtype: str = "auto",
         **arguments: Any,
     ) -> None:
-        self.concurrency = concurrency
+        self.concurrency = 2 * concurrency
+        self._rows = concurrency
         self._name = name
         self._device = device
         self._arguments = {"dtype": dtype, **arguments}
         self._model: Any = None
         self._tokenizer: Any = None
         self._decoding: Any = None
+        self._likelihood: Any = None
         self._context = 0
         self._thread: ThreadPoolExecutor | None = None
+        self._batches: Batches | None = None
         self._starting = asyncio.Lock()
-        self._waiting: list[_Job] = []
-        self._running: list[_Job] = []
-        self._worker: asyncio.Task[None] | None = None
         self._capabilities = Capabilities()
         self._identity = Identity("transformers", name)
 
@@ -106,18 +99,14 @@ class TransformersBackend:
 
     async def generate(self, request: Request) -> Generation:
         """Answer one request. Raises RequestError, also for a prompt that is too long."""
-        begun = time.perf_counter()
-        self._ready()
-        prompt = self._prompt(request)
-        room = min(request.sampling.max_tokens, self._context - len(prompt))
-        if room <= 0:
-            raise RequestError(
-                f"transformers: the prompt has {len(prompt)} tokens, which leaves no room for a "
-                f"reply in the {self._context} of the context: shorten it"
-            )
-        row = self._decoding.Row(prompt, request.sampling, room)
+        batches = self._ready()
+        if request.messages is None:
+            row = self._decoding.Row(request.prompt, True, request.sampling)
+        else:
+            text = self._chat_text(request.messages, request.tools)
+            row = self._decoding.Row(text, False, request.sampling)
         try:
-            await self._do(_Job(asyncio.get_running_loop().create_future(), row=row))
+            await batches.ask(row, (row.special, request.sampling.extra))
         except asyncio.CancelledError:
             row.abandoned = True
             raise
@@ -125,27 +114,20 @@ class TransformersBackend:
         return Generation(
             text=row.text,
             finish_reason=row.finish_reason,
-            usage=Usage(prompt_tokens=len(prompt), completion_tokens=count),
+            usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=count),
             logprobs=None if request.sampling.logprobs is None else tuple(row.logprobs),
-            ttft_s=row.first_token_at - begun,
+            ttft_s=row.first_token_at - row.begun_at,
             tpot_s=(row.ended_at - row.first_token_at) / (count - 1) if count > 1 else None,
-            latency_s=time.perf_counter() - begun,
+            latency_s=row.ended_at - row.begun_at,
         )
 
     async def loglikelihood(
         self, context: str | None, continuations: Sequence[str]
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context."""
-        self._ready()
-        pairs = [tokens_of.split(self._tokenizer.encode, context, each) for each in continuations]
-        for before, after in pairs:
-            if len(before) + len(after) > self._context:
-                raise RequestError(
-                    f"transformers: {len(before)} tokens of context and {len(after)} of "
-                    f"continuation do not fit the {self._context} of the model"
-                )
-        done = asyncio.get_running_loop().create_future()
-        answers: list[LogLikelihood] = await self._do(_Job(done, pairs=pairs))
+        batches = self._ready()
+        question = self._likelihood.Question(context, continuations)
+        answers: list[LogLikelihood] = await batches.ask(question, None)
         return answers
 
     def chat_context(self, messages: Sequence[Message]) -> str:
@@ -164,13 +146,11 @@ class TransformersBackend:
 
     async def aclose(self) -> None:
         """Abandon what is running and free the model."""
-        for job in self._waiting:
-            job.done.cancel()
-        for job in self._running:
-            if job.row is not None:
-                job.row.abandoned = True
-        if self._worker is not None:
-            await asyncio.gather(self._worker, return_exceptions=True)
+        if self._batches is not None:
+            for row in self._batches.running:
+                if isinstance(row, self._decoding.Row):
+                    row.abandoned = True
+            await self._batches.aclose()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.shutdown)
         self._thread = self._model = self._tokenizer = None
@@ -181,6 +161,7 @@ class TransformersBackend:
     def _load(self) -> None:
         try:
             self._decoding = import_module("pytest_modeleval.models.transformers_decoding")
+            self._likelihood = import_module("pytest_modeleval.models.transformers_likelihood")
         except ModuleNotFoundError as error:
             raise ModelError(
                 f"transformers: needs the package {error.name}: "
@@ -213,7 +194,13 @@ class TransformersBackend:
                 quiet.enable_progress_bar()
         config = model.config.get_text_config()
         self._context = getattr(config, "max_position_embeddings", None) or 1 << 20
-        self._thread = ThreadPoolExecutor(1, "modeleval-transformers")
+        self._thread = ThreadPoolExecutor(
+            1,
+            "modeleval-transformers",
+            self._decoding.torch.set_num_threads,
+            (1 if _is_small(model) else self._decoding.THREADS,),
+        )
+        self._batches = Batches(self._thread, self._rows, self._answer, _failure)
         self._capabilities = Capabilities(
             chat=bool(self._tokenizer.chat_template),
             completion=True,
@@ -234,75 +221,26 @@ class TransformersBackend:
             },
         )
 
-    def _ready(self) -> None:
-        if self._model is None:
+    def _ready(self) -> Batches:
+        if self._model is None or self._batches is None:
             raise RequestError(f"transformers: {self._name} is not loaded")
+        return self._batches
 
-    def _prompt(self, request: Request) -> list[int]:
-        tokens: list[int]
-        if request.messages is None:
-            tokens = self._tokenizer.encode(request.prompt)
-        else:
-            text = self._chat_text(request.messages, request.tools)
-            tokens = self._tokenizer.encode(text, add_special_tokens=False)
-        if not tokens:
-            raise RequestError("transformers: the prompt is empty: expected a text")
-        return tokens
+    def _answer(self, batch: list[Any]) -> Sequence[Any]:
+        """A batch of rows, which are filled in, or of questions."""
+        rows = isinstance(batch[0], self._decoding.Row)
+        answer = self._decoding.generate if rows else self._likelihood.score
+        answers: Sequence[Any] = answer(self._model, self._tokenizer, batch, self._context)
+        return answers
 
-    async def _do(self, job: _Job) -> Any:
-        self._waiting.append(job)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await job.done
 
-    async def _work(self) -> None:
-        """Batch after batch, until nobody waits."""
-        # Requests that are being made in this turn of the loop belong in the first batch.
-        await asyncio.sleep(0)
-        while batch := self._next_batch():
-            self._running = batch
-            try:
-                answers = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, self._run, batch
-                )
-            except Exception as error:
-                failure = RequestError(f"transformers: {_first_line(error)}")
-                for job in batch:
-                    if not job.done.done():
-                        job.done.set_exception(failure)
-            else:
-                for job, answer in zip(batch, answers, strict=True):
-                    if not job.done.done():
-                        job.done.set_result(answer)
-            self._running = []
+def _failure(error: Exception) -> RequestError:
+    return RequestError(f"transformers: {_first_line(error)}")
 
-    def _next_batch(self) -> list[_Job]:
-        """The longest waiting job, and those that can share a batch with it."""
-        self._waiting = [job for job in self._waiting if not job.done.done()]
-        if not self._waiting:
-            return []
-        first = self._waiting[0]
-        fitting = [
-            job
-            for job in self._waiting
-            if (job.row is None) == (first.row is None)
-            and (job.row is None or job.row.sampling.extra == first.row.sampling.extra)
-        ]
-        batch = fitting[: self.concurrency]
-        taken = set(map(id, batch))
-        self._waiting = [job for job in self._waiting if id(job) not in taken]
-        return batch
 
-    def _run(self, batch: list[_Job]) -> list[Any]:
-        if batch[0].row is not None:
-            self._decoding.generate(self._model, self._tokenizer, [job.row for job in batch])
-            return [None] * len(batch)
-        scored = iter(
-            self._decoding.loglikelihoods(
-                self._model, [pair for job in batch for pair in job.pairs]
-            )
-        )
-        return [[next(scored) for _ in job.pairs] for job in batch]
+def _is_small(model: Any) -> bool:
+    size: int = sum(each.numel() * each.element_size() for each in model.parameters())
+    return size < SMALL
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,36 +16,68 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from pytest_modeleval.models.protocol import LogLikelihood, Sampling, TokenLogprob
+from pytest_modeleval.errors import RequestError
+from pytest_modeleval.models.protocol import Sampling, TokenLogprob
+from pytest_modeleval.models.transformers_tokens import encode, pad_left
 
 torch: Any = import_module("torch")
 transformers: Any = import_module("transformers")
 
+THREADS = torch.get_num_threads()
 SEEDS = 1 << 63
-# Bounds of one pass over log-likelihoods: tokens (activations) and bytes of logits.
-PASS_TOKENS = 8192
-PASS_LOGITS = 256 << 20
 
 
 @dataclass
 class Row:
-    """One request of a batch, and what became of it. Times are `time.perf_counter()`."""
+    """One request of a batch, and what became of it. `special` are the tokens that the tokenizer
+    itself puts round a text, `room` the tokens that the reply may have. Times are
+    `time.perf_counter()`, 0 before."""
 
-    prompt: list[int]
+    asked: str
+    special: bool
     sampling: Sampling
-    room: int
+    prompt: list[int] = field(default_factory=list)
+    room: int = 0
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     text: str = ""
     finish_reason: str = "length"
+    begun_at: float = 0.0
     first_token_at: float = 0.0
-    ended_at: float | None = None
+    ended_at: float = 0.0
     abandoned: bool = False
 
 
-def generate(model: Any, tokenizer: Any, rows: Sequence[Row]) -> None:
-    """Fill in the rows. All share `sampling.extra`, which goes to `GenerationConfig`."""
-    prompts, mask = _pad_left([row.prompt for row in rows], model.device)
+def generate(
+    model: Any, tokenizer: Any, rows: Sequence[Row], context: int
+) -> list[RequestError | None]:
+    """Fill in the rows, or tell what is wrong with them. All share `special` and `sampling.extra`,
+    which goes to `GenerationConfig`; `context` is how many tokens the model can see."""
+    begun = time.perf_counter()
+    prompts = encode(tokenizer, [row.asked for row in rows], special=rows[0].special)
+    for row, prompt in zip(rows, prompts, strict=True):
+        row.begun_at, row.prompt = begun, prompt
+        row.room = min(row.sampling.max_tokens, context - len(prompt))
+    refused = [_refusal(row, context) for row in rows]
+    fitting = [row for row, wrong in zip(rows, refused, strict=True) if wrong is None]
+    if fitting:
+        _generate(model, tokenizer, fitting)
+    return refused
+
+
+def _refusal(row: Row, context: int) -> RequestError | None:
+    if not row.prompt:
+        return RequestError("transformers: the prompt is empty: expected a text")
+    if row.room <= 0:
+        return RequestError(
+            f"transformers: the prompt has {len(row.prompt)} tokens, which leaves no room for a "
+            f"reply in the {context} of the context: shorten it"
+        )
+    return None
+
+
+def _generate(model: Any, tokenizer: Any, rows: Sequence[Row]) -> None:
+    prompts, mask = pad_left([row.prompt for row in rows], model.device)
     ends = model.generation_config.eos_token_id
     if ends is None:
         ends = tokenizer.eos_token_id
@@ -65,68 +97,9 @@ def generate(model: Any, tokenizer: Any, rows: Sequence[Row]) -> None:
             prompts,
             attention_mask=mask,
             generation_config=config,
-            logits_processor=[decoder.choose],
+            logits_processor=[decoder.choose] if decoder.chooses else [],
             stopping_criteria=[decoder.ended],
         )
-
-
-def loglikelihoods(model: Any, pairs: Sequence[tuple[list[int], list[int]]]) -> list[LogLikelihood]:
-    """ln p of the second tokens after the first ones, for each pair, in their order."""
-    answers = [LogLikelihood(0.0, 0, True)] * len(pairs)
-    vocabulary = model.config.get_text_config().vocab_size
-    by_length = sorted(
-        (number for number, (_, after) in enumerate(pairs) if after),
-        key=lambda number: -len(pairs[number][0]) - len(pairs[number][1]),
-    )
-    while by_length:
-        taken, longest, width = 0, 0, 0
-        for number in by_length:
-            before, after = pairs[number]
-            longest, width = max(longest, len(before) + len(after)), max(width, len(after) + 1)
-            rows = taken + 1
-            if taken and (
-                rows * longest > PASS_TOKENS or rows * width * vocabulary * 4 > PASS_LOGITS
-            ):
-                break
-            taken = rows
-        batch, by_length = by_length[:taken], by_length[taken:]
-        for number, answer in zip(
-            batch, _one_pass(model, [pairs[number] for number in batch]), strict=True
-        ):
-            answers[number] = answer
-    return answers
-
-
-def _one_pass(model: Any, pairs: list[tuple[list[int], list[int]]]) -> list[LogLikelihood]:
-    tokens, mask = _pad_left([before + after for before, after in pairs], model.device)
-    width = max(len(after) for _, after in pairs) + 1
-    with torch.inference_mode():
-        logits = model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0),
-            use_cache=False,
-            logits_to_keep=width,
-        ).logits[:, -width:-1]
-        chances = torch.log_softmax(logits.float(), dim=-1)
-        targets = tokens[:, tokens.shape[1] - width + 1 :]
-        chosen = chances.gather(-1, targets.unsqueeze(-1)).squeeze(-1).double()
-        greedy = chances.argmax(-1) == targets
-    return [
-        LogLikelihood(
-            sum=float(chosen[row, -len(after) :].sum()),
-            tokens=len(after),
-            is_greedy=bool(greedy[row, -len(after) :].all()),
-        )
-        for row, (_, after) in enumerate(pairs)
-    ]
-
-
-def _pad_left(rows: list[list[int]], device: Any) -> tuple[Any, Any]:
-    longest = max(map(len, rows))
-    tokens = [[0] * (longest - len(row)) + row for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    return torch.tensor(tokens, device=device), torch.tensor(mask, device=device)
 
 
 class _Decoder:
@@ -135,15 +108,18 @@ class _Decoder:
         self._rows = rows
         self._ends = frozenset(ends)
         self._generators = [_generator(row.sampling) for row in rows]
+        self.chooses = any(self._generators) or any(
+            row.sampling.logprobs is not None for row in rows
+        )
 
     def choose(self, input_ids: Any, scores: Any) -> Any:
         """The logits as the rows' sampling changes them: the largest is what is taken."""
         changed = scores.clone() if any(self._generators) else scores
         for number, (row, generator) in enumerate(zip(self._rows, self._generators, strict=True)):
-            if row.ended_at is None and generator is not None:
+            if not row.ended_at and generator is not None:
                 changed[number] = _noisy(changed[number], row.sampling, generator)
         for number, row in enumerate(self._rows):
-            if row.ended_at is None and row.sampling.logprobs is not None:
+            if not row.ended_at and row.sampling.logprobs is not None:
                 row.logprobs.append(
                     self._logprob(scores[number], changed[number].argmax(), row.sampling.logprobs)
                 )
@@ -153,9 +129,9 @@ class _Decoder:
         """Which rows need no more tokens."""
         now = time.perf_counter()
         for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
-            if row.ended_at is None and self._add(row, token, now):
+            if not row.ended_at and self._add(row, token, now):
                 row.ended_at = now
-        done = [row.ended_at is not None for row in self._rows]
+        done = [row.ended_at > 0 for row in self._rows]
         return torch.tensor(done, device=input_ids.device)
 
     def _add(self, row: Row, token: int, now: float) -> bool:
@@ -166,13 +142,24 @@ class _Decoder:
             row.text = self._decode(row.tokens[:-1])
             return True
         last = len(row.tokens) >= row.room or row.abandoned
-        if row.sampling.stop or last:
-            row.text = self._decode(row.tokens)
+        if not last and not self._may_stop(row):
+            return False
+        row.text = self._decode(row.tokens)
         found = [at for at in map(row.text.find, row.sampling.stop) if at >= 0]
         if found:
             row.finish_reason = "stop"
             row.text = row.text[: min(found)]
         return last or bool(found)
+
+    def _may_stop(self, row: Row) -> bool:
+        """Whether the last tokens hold a stop string: each has a byte of it at least. A few more,
+        since the first of a text may lose its space, or be part of a character."""
+        stops = row.sampling.stop
+        if not stops:
+            return False
+        reach = max(len(stop.encode()) for stop in stops) + 4
+        text = self._decode(row.tokens[-reach:])
+        return any(stop in text for stop in stops)
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)

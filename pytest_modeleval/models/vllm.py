@@ -19,12 +19,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from pytest_modeleval.errors import EngineDied, ModelError, RequestError, UsageError
-from pytest_modeleval.models import continuations as tokens_of
 from pytest_modeleval.models.chat_format import (
     text_messages,
     tool_definitions,
     without_first_token,
 )
+from pytest_modeleval.models.continuations import split
 from pytest_modeleval.models.messages import Message, Tool
 from pytest_modeleval.models.protocol import (
     Capabilities,
@@ -111,7 +111,7 @@ class VllmBackend:
     ) -> list[LogLikelihood]:
         """ln p of each continuation after the context, read off vLLM's prompt log-probabilities."""
         self._ready()
-        pairs = [tokens_of.split(self._encode, context, text) for text in continuations]
+        pairs = split(self._encode, context, continuations)
         return list(await asyncio.gather(*(self._score(before, after) for before, after in pairs)))
 
     async def aclose(self) -> None:

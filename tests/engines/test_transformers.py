@@ -126,23 +126,6 @@ def test_loglikelihoods_are_those_of_the_generated_tokens(tiny_checkpoint: Path)
     assert (empty.sum, empty.tokens) == (0.0, 0)
 
 
-def test_loglikelihoods_do_not_depend_on_how_they_are_cut_into_passes(
-    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def use(backend: TransformersBackend) -> list[list[LogLikelihood]]:
-        return await asyncio.gather(
-            *(backend.loglikelihood(f"{n}+{n**3}=", ["1", "12", "1234"]) for n in range(40))
-        )
-
-    at_once = with_backend(tiny_checkpoint, use)
-    decoding = sys.modules["pytest_modeleval.models.transformers_decoding"]
-    monkeypatch.setattr(decoding, "PASS_TOKENS", 40)
-    in_passes = with_backend(tiny_checkpoint, use)
-
-    for one, other in zip(at_once, in_passes, strict=True):
-        assert [each.sum for each in one] == pytest.approx([each.sum for each in other], abs=1e-4)
-
-
 def test_a_prompt_that_is_too_long_is_refused_with_its_length(tiny_checkpoint: Path) -> None:
     with pytest.raises(RequestError, match=r"5001 tokens, which leaves no room for a reply"):
         with_backend(tiny_checkpoint, lambda backend: backend.generate(completion("1" * 5000)))
@@ -187,13 +170,13 @@ def test_cancelling_abandons_the_row(tiny_checkpoint: Path) -> None:
     async def use(backend: TransformersBackend) -> tuple[int, str]:
         long = completion("1", max_tokens=500, extra=ENDLESS)
         task = asyncio.create_task(backend.generate(long))
-        while not backend._running:
+        while not (backend._batches and backend._batches.running):
             await asyncio.sleep(0)
-        (job,) = backend._running
+        (row,) = backend._batches.running
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         reply = await backend.generate(completion("1+1="))
-        return len(job.row.tokens), reply.text
+        return len(row.tokens), reply.text
 
     tokens, text = with_backend(tiny_checkpoint, use)
 
@@ -208,7 +191,7 @@ def test_closing_ends_what_is_running_and_leaves_no_thread(tiny_checkpoint: Path
         await backend.start()
         long = completion("1", max_tokens=500, extra=ENDLESS)
         tasks = [asyncio.create_task(backend.generate(long)) for _ in range(6)]
-        while not backend._running:
+        while not (backend._batches and backend._batches.running):
             await asyncio.sleep(0)
         await backend.aclose()
         await asyncio.gather(*tasks, return_exceptions=True)
