@@ -44,6 +44,8 @@ class Progress:
         self._counts = Counts(time.monotonic())
         self._written = False
         self._shows_files = terminal.showfspath
+        self._flush = terminal.flush
+        self._flushed = 0.0
         if self._live:
             terminal._show_progress_info = False  # it would be written into the line
 
@@ -55,6 +57,9 @@ class Progress:
     def update(self) -> None:
         """Time has passed."""
         now = time.monotonic()
+        if now - self._flushed >= EVERY_ON_TERMINAL:
+            self._flushed = now
+            self._flush()
         counts = self._counts
         due = self._is_due(now) and self._terminal.verbosity >= 0
         if due or now - counts.looked >= EVERY_ESTIMATE:
@@ -87,12 +92,17 @@ class Progress:
             self._terminal._tw.line()
 
     def take_turn(self) -> None:
-        """One of our items comes: the line stands in place of its file's name."""
+        """One of our items comes: the line stands in place of its file's name, and its letter is
+        shown with those of others. pytest would flush after each one, which costs a system call,
+        and the interpreter, which the model's threads then take."""
+        self._terminal.flush = _later
         if self._live:
             self._terminal.showfspath = False
 
     def give_way(self) -> None:
         """Something else is about to be shown: wipe the line away."""
+        self._terminal.flush = self._flush
+        self._flush()
         if self._written:
             self._terminal.rewrite("", erase=True)
             self._terminal.rewrite("")
@@ -134,3 +144,7 @@ class Progress:
         if status.retries:
             parts.append(f"{status.retries} retr{'ies' if status.retries > 1 else 'y'}")
         return "  ".join(parts)
+
+
+def _later() -> None:
+    """`update` does it."""

@@ -250,3 +250,36 @@ class TestClosingTable:
         lines = project.run("-qq", model="echo:").outlines
         assert "verdict: passed" in lines
         assert not any("benchmarks" in line for line in lines)
+
+
+def test_letters_are_shown_while_a_slow_sample_runs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not shown one by one, but all that are there, before long."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    project.file(
+        """
+import asyncio
+from pathlib import Path
+from pytest_modeleval import benchmark
+
+@benchmark([{"id": str(n), "input": str(n)} for n in range(4)])
+async def test_it(sample, model):
+    for _ in range(2000):
+        if sample.id != "3" or Path("seen").exists():
+            break
+        await asyncio.sleep(0.01)
+"""
+    )
+    project.conftest()
+    command = [*project.pytester._getpytestargs(), "-p", "modeleval", "-q", "--model=probe:"]
+    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        shown = b""
+        while b"..." not in shown:
+            read = os.read(run.stdout.fileno(), 4096)
+            assert read, shown.decode()
+            shown += read
+        assert b"...." not in shown
+        (project.path / "seen").touch()
+        assert b"4 passed" in run.stdout.read()
