@@ -62,7 +62,7 @@ class Backend:
     def __init__(self, name: str = "") -> None:
         chat = name == "chat"
         self.capabilities = Capabilities(chat=chat, completion=True, loglikelihood=True)
-        self.identity = Identity("oracle", name or "oracle")
+        self.identity = Identity("oracle", name or "oracle", revision="1")
 
     async def start(self) -> None:
         """Nothing to load."""

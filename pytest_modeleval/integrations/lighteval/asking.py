@@ -85,7 +85,11 @@ async def _generated(model: Model, task: Any, doc: Any) -> Any:
         )
     asked: Any = messages_of(doc) if chat else plain_prompt(doc)
     ask_once = model.chat if chat else model.complete
-    replies = await asyncio.gather(*(ask_once(asked, **settings) for _ in range(doc.num_samples)))
+    replies = (
+        [await ask_once(asked, **settings)]
+        if doc.num_samples == 1
+        else await asyncio.gather(*(ask_once(asked, **settings) for _ in range(doc.num_samples)))
+    )
     texts = [reply.text or "" for reply in replies]
     return ModelResponse(
         input=[{"role": turn.role, "content": turn.content} for turn in asked] if chat else asked,

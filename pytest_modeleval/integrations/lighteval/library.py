@@ -12,7 +12,6 @@ import importlib.util
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -56,13 +55,6 @@ def library() -> Any:
         _configs(registry)
     nltk.download = _only_what_is_missing(nltk.download, nltk.data.find)
     return importlib.import_module("lighteval")
-
-
-@cache
-def metrics_thread() -> ThreadPoolExecutor:
-    """The one thread in which metrics are computed: they may take long, and not all of them are
-    made for several threads at once."""
-    return ThreadPoolExecutor(1, "modeleval-lighteval")
 
 
 def _replace_time_limits() -> None:

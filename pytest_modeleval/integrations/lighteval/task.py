@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,8 +17,8 @@ from pytest_modeleval.errors import WrongSample
 from pytest_modeleval.integrations.lighteval.aggregation import FUNCTION
 from pytest_modeleval.integrations.lighteval.asking import ask
 from pytest_modeleval.integrations.lighteval.documents import Documents
-from pytest_modeleval.integrations.lighteval.library import metrics_thread
 from pytest_modeleval.integrations.lighteval.measures import Measured, Measures
+from pytest_modeleval.integrations.lighteval.metrics_thread import in_metrics_thread
 from pytest_modeleval.integrations.lighteval.specification import (
     Specification,
     load_tasks,
@@ -147,7 +146,7 @@ class _Task:
             for method in self._measures.methods
         }
         measure = partial(self._measures.measure, doc, responses)
-        measured = await asyncio.get_running_loop().run_in_executor(metrics_thread(), measure)
+        measured = await in_metrics_thread(measure)
         self._record(sample, measured, responses)
 
     def _record(self, sample: Sample, measured: Measured, responses: Mapping[str, Any]) -> None:
