@@ -55,22 +55,26 @@ def generate(
     which goes to `GenerationConfig`; `context` is how many tokens the model can see."""
     begun = time.perf_counter()
     prompts = encode(tokenizer, [row.asked for row in rows], special=rows[0].special)
-    for row, prompt in zip(rows, prompts, strict=True):
-        row.begun_at, row.prompt = begun, prompt
-        row.room = min(row.sampling.max_tokens, context - len(prompt))
-    refused = [_refusal(row, context) for row in rows]
+    refused = [
+        prompt if isinstance(prompt, RequestError) else _set_prompt(row, prompt, context)
+        for row, prompt in zip(rows, prompts, strict=True)
+    ]
     fitting = [row for row, wrong in zip(rows, refused, strict=True) if wrong is None]
+    for row in fitting:
+        row.begun_at = begun
     if fitting:
         _generate(model, tokenizer, fitting)
     return refused
 
 
-def _refusal(row: Row, context: int) -> RequestError | None:
-    if not row.prompt:
+def _set_prompt(row: Row, prompt: list[int], context: int) -> RequestError | None:
+    """Give the row its prompt; what is wrong with that."""
+    row.prompt, row.room = prompt, min(row.sampling.max_tokens, context - len(prompt))
+    if not prompt:
         return RequestError("transformers: the prompt is empty: expected a text")
     if row.room <= 0:
         return RequestError(
-            f"transformers: the prompt has {len(row.prompt)} tokens, which leaves no room for a "
+            f"transformers: the prompt has {len(prompt)} tokens, which leaves no room for a "
             f"reply in the {context} of the context: shorten it"
         )
     return None

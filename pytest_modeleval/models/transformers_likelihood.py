@@ -61,8 +61,16 @@ def score(
     ]
 
 
-def _pairs(tokens: Mapping[str, Sequence[int]], question: Question, room: int) -> list[Pair]:
-    found = split(tokens.__getitem__, question.context, question.continuations)
+def _pairs(
+    tokens: Mapping[str, list[int] | RequestError], question: Question, room: int
+) -> list[Pair]:
+    def encoded(text: str) -> list[int]:
+        found = tokens[text]
+        if isinstance(found, RequestError):
+            raise found
+        return found
+
+    found = split(encoded, question.context, question.continuations)
     for before, after in found:
         if len(before) + len(after) > room:
             raise RequestError(

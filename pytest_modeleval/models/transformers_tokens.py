@@ -7,12 +7,26 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from pytest_modeleval.errors import RequestError
+
 torch: Any = import_module("torch")
 
 
-def encode(tokenizer: Any, texts: Sequence[str], *, special: bool = True) -> list[list[int]]:
-    """The tokens of each text; `special` are those that the tokenizer itself puts round a text."""
-    found: list[list[int]] = tokenizer(
+def encode(
+    tokenizer: Any, texts: Sequence[str], *, special: bool = True
+) -> list[list[int] | RequestError]:
+    """The tokens of each text, or why it has none; `special` are those that the tokenizer itself
+    puts round a text."""
+    try:
+        return _encoded(tokenizer, texts, special)
+    except Exception as error:  # one text, such as half a surrogate pair, spoils all
+        if len(texts) == 1:
+            return [RequestError(f"transformers: the text cannot be encoded: {error}")]
+    return [found for text in texts for found in encode(tokenizer, [text], special=special)]
+
+
+def _encoded(tokenizer: Any, texts: Sequence[str], special: bool) -> list[list[int] | RequestError]:
+    found: list[list[int] | RequestError] = tokenizer(
         list(texts),
         add_special_tokens=special,
         return_attention_mask=False,

@@ -133,6 +133,23 @@ def test_a_prompt_that_is_too_long_is_refused_with_its_length(tiny_checkpoint: P
         with_backend(tiny_checkpoint, lambda backend: backend.loglikelihood("1" * 5000, ["1234"]))
 
 
+def test_a_text_that_cannot_be_encoded_fails_its_request_alone(tiny_checkpoint: Path) -> None:
+    half = "\ud800"  # of a surrogate pair, which JSON may have
+
+    async def use(backend: TransformersBackend) -> list[Any]:
+        return await asyncio.gather(
+            *(backend.generate(completion(text)) for text in (half, "1+1=")),
+            *(backend.loglikelihood(text, ["2"]) for text in (half, "1+1=")),
+            return_exceptions=True,
+        )
+
+    unlike, fine, unlikely, likely = with_backend(tiny_checkpoint, use)
+
+    assert isinstance(unlike, RequestError) and "cannot be encoded" in str(unlike)
+    assert isinstance(unlikely, RequestError) and "cannot be encoded" in str(unlikely)
+    assert fine.text == "2" and likely[0].is_greedy
+
+
 def test_an_unknown_parameter_fails_its_request_alone(tiny_checkpoint: Path) -> None:
     async def use(backend: TransformersBackend) -> Any:
         return await asyncio.gather(
