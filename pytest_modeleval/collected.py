@@ -116,6 +116,6 @@ def _found(session: pytest.Session) -> Collected:
         if isinstance(item, MissingItem)
     ]
     packs = [msgspec.to_builtins(each.lock) for each in packs_now(run.groups)]
-    undertakings = [undertaking_of(run, each) for each in groups if run.specs]
+    undertakings = [undertaking_of(run, each) for each in groups if run.models.specs]
     job = run.settings.job.record.hash if run.settings.job is not None else None
     return Collected(tasks, undertakings, packs, job)

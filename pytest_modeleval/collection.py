@@ -257,9 +257,9 @@ def _model_and_params(run: Run, template: pytest.Function) -> tuple[str, str]:
     callspec = getattr(template, "callspec", None)
     text: str = callspec.id if callspec else ""
     alias = callspec.params.get("modeleval_alias") if callspec else None
-    if len(run.specs) > 1 and alias in run.specs:
+    if len(run.models.specs) > 1 and alias in run.models.specs:
         return str(alias), text.removeprefix(str(alias)).removeprefix("-")
-    return next(iter(run.specs), ""), text
+    return next(iter(run.models.specs), ""), text
 
 
 def _check_body(template: pytest.Function) -> None:

@@ -58,7 +58,7 @@ class Controller:
             self.run.cache.open()
             self.run.cache.close()
         try:
-            groups = gpu_groups(self.run.specs.values())
+            groups = gpu_groups(self.run.models.specs.values())
             check_enough(len(specs), groups)
             self.choice.find()
         except ModelevalError as error:

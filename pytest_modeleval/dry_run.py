@@ -116,7 +116,10 @@ class DryRun:
         if len(self.asked) > 1:
             rows.append(("in all", "", *_amounts(total)))
         lines = [*aligned(iter(rows)), ""]
-        specs = {spec.alias: spec for spec in [*self.run.roles.values(), *self.run.specs.values()]}
+        specs = {
+            spec.alias: spec
+            for spec in [*self.run.models.roles.values(), *self.run.models.specs.values()]
+        }
         for alias in dict.fromkeys(alias for _, alias in self.asked):
             how = tokenizer_of(specs[alias].backend, specs[alias].name).how
             lines.append(f"prompt tokens of {shown(alias)}: {how}")

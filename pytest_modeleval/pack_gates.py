@@ -41,7 +41,7 @@ class PackGateItem(JudgedItem):
     @classmethod
     def of_pack(cls, pack: PackModule) -> Iterator[PackGateItem]:
         """One for each gate and model."""
-        models = list(pack.config.stash[RUN].specs) or [""]
+        models = list(pack.config.stash[RUN].models.specs) or [""]
         for model in models:
             prefix = f"{model}-" if len(models) > 1 else ""
             for gate in parse_gates(pack.gate_texts):
@@ -78,7 +78,7 @@ def pack_plan(pack: PackModule, model: str) -> PackPlan:
         )
     policy = info.policy
     required = policy.required if policy.required is not UNSET else [each["name"] for each in tasks]
-    several = len(pack.config.stash[RUN].specs) > 1
+    several = len(pack.config.stash[RUN].models.specs) > 1
     gates = parse_gates(pack.gate_texts)
     return PackPlan(
         name=info.name,

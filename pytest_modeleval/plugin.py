@@ -62,7 +62,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         from pytest_modeleval.gpus import auto_workers
 
         run = active(config)
-        return auto_workers(run.specs.values(), run.backends)
+        return auto_workers(run.models.specs.values(), run.backends)
     except ModelevalError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -116,8 +116,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         run = active(metafunc.config)
         if "sample" in metafunc.fixturenames:
             metafunc.parametrize("sample", [None], ids=[pytest.HIDDEN_PARAM])
-        if len(run.specs) > 1 and "modeleval_alias" in metafunc.fixturenames:
-            metafunc.parametrize("modeleval_alias", list(run.specs), scope="session", indirect=True)
+        if len(run.models.specs) > 1 and "modeleval_alias" in metafunc.fixturenames:
+            metafunc.parametrize(
+                "modeleval_alias", list(run.models.specs), scope="session", indirect=True
+            )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -189,15 +191,15 @@ def pytest_testnodedown(node: Any) -> None:
 def modeleval_alias(request: pytest.FixtureRequest) -> str:
     """The alias of the model under test; one run of each benchmark for every `--model`."""
     run = active(request.config)
-    return str(getattr(request, "param", next(iter(run.specs), "")))
+    return str(getattr(request, "param", next(iter(run.models.specs), "")))
 
 
 @pytest.fixture(scope="session")
 def models(request: pytest.FixtureRequest, modeleval_alias: str) -> Generator[Any, None, None]:
     """The models by role: models["model"] is the one under test, --role names the others."""
     run = active(request.config)
-    yield run.models(modeleval_alias)
-    run.close_engine(modeleval_alias)
+    yield run.models.with_helpers(modeleval_alias)
+    run.models.close_engine(modeleval_alias)
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def complete_report(run: Run, item: SampleItem, report: Any, body: Body | None) 
     report.stop = report.start + report.duration
     attach(report, item, results)
     report.modeleval.kept = body.kept is not None
-    report.modeleval.identities = run.models_to_tell()
+    report.modeleval.identities = run.models.to_tell()
     if results:
         report.user_properties.extend(results[0].scores.items())
         if run.protocol.plain or not item.group.runs_plainly:

@@ -266,7 +266,7 @@ def look_round(run: Run, items: Sequence[pytest.Item], unfinished: Unfinished | 
 
 def undertaking_of(run: Run, group: SampleGroup) -> Undertaking:
     """What the outcomes of a benchmark with one model depend on."""
-    settings, spec = run.settings, run.specs[group.model]
+    settings, spec = run.settings, run.models.specs[group.model]
     parameters = {
         "pytest-modeleval": version("pytest-modeleval"),
         "--choose-by": settings.choose_by,
@@ -278,7 +278,7 @@ def undertaking_of(run: Run, group: SampleGroup) -> Undertaking:
         **{f"plugin {name}": one for name, one in run.contributed.versions().items()},
         **_of_model("model", spec),
     }
-    for role, helper in run.roles.items():
+    for role, helper in run.models.roles.items():
         parameters |= _of_model(role, helper)
     return Undertaking(
         benchmark=group.name,

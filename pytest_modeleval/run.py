@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,14 @@ from pytest_modeleval.capture import OutputRouting, log_formatter
 from pytest_modeleval.contributed import Contributions
 from pytest_modeleval.datasets.registered import RegisteredDataset
 from pytest_modeleval.datasets.samples import Samples
-from pytest_modeleval.errors import ModelevalError, StopRun, UsageError
-from pytest_modeleval.group import Models, SampleGroup
+from pytest_modeleval.errors import ModelevalError, StopRun
+from pytest_modeleval.group import SampleGroup
 from pytest_modeleval.items import SampleItem, is_kept
 from pytest_modeleval.lookahead import Lookahead, Upcoming, run_inline
 from pytest_modeleval.models.budget import Budget
-from pytest_modeleval.models.catalog import BackendEntry, by_alias, in_process, parse_spec
+from pytest_modeleval.models.catalog import BackendEntry
 from pytest_modeleval.models.model import Model
-from pytest_modeleval.models.pool import ModelPool, check_prices
+from pytest_modeleval.models.pool import ModelPool
 from pytest_modeleval.models.response_cache import ResponseCache
 from pytest_modeleval.models.shared_state import SharedState
 from pytest_modeleval.models.status import Status
@@ -37,6 +37,7 @@ from pytest_modeleval.plain_text import shown
 from pytest_modeleval.protocol_choice import ProtocolChoice, choose_protocol
 from pytest_modeleval.results.baseline import Baselines
 from pytest_modeleval.results.run_folder import STATE
+from pytest_modeleval.run_models import RunModels
 from pytest_modeleval.settings import RunConfig
 from pytest_modeleval.tally import Plan
 from pytest_modeleval.telemetry import open_telemetry
@@ -66,27 +67,18 @@ class Run:
         self.blocked = False
         self.protocol = ProtocolChoice()
         self._halted: str | None = None
-        self._models_told = 0
         self.began = time.monotonic()
         self.idlers: list[Callable[[], None]] = []
         self.run_id = ""
         """The same in all processes of the run. It and `state` are there once samples are."""
         self.state: SharedState
         """What all processes of the run share; the file is made when it is first used."""
-        self.specs = by_alias(
-            [
-                parse_spec(text, settings.model_arguments, settings.aliases)
-                for text in settings.models
-            ]
+        self.models = RunModels(
+            settings,
+            backends=lambda: self.backends,
+            make_pool=self._make_pool,
+            opened=self._refuse_what_cannot_run,
         )
-        self.fallback = (
-            parse_spec(settings.fallback_model, {}, settings.aliases)
-            if settings.fallback_model is not None
-            else None
-        )
-        self.roles = {
-            role: parse_spec(text, {}, settings.aliases) for role, text in settings.roles.items()
-        }
 
     # ---------------------------------------------------------------- what other packages add
 
@@ -159,8 +151,7 @@ class Run:
     def background(self) -> BackgroundLoop:
         return BackgroundLoop()
 
-    @cached_property
-    def pool(self) -> ModelPool:
+    def _make_pool(self) -> ModelPool:
         given: Mapping[str, Any] = getattr(self.config, "workerinput", {})
         settings = self.settings
         return ModelPool(
@@ -174,7 +165,7 @@ class Run:
             cache=self.cache,
             choose_by=settings.choose_by,
             state=self.state,
-            fallback=self.fallback,
+            fallback=self.models.fallback,
             budget=Budget(self.state, max_cost=settings.max_cost, max_tokens=settings.max_tokens),
             processes=given.get("workercount", 1),
             telemetry=self.telemetry,
@@ -204,25 +195,21 @@ class Run:
             self.warn(str(error))
             return None
 
-    def check_prices(self) -> None:
-        """Raises UsageError where --max-cost could not be held."""
-        if self.settings.max_cost is not None:
-            check_prices([*self.specs.values(), *self.roles.values()], self.backends)
-
     def prepare(self, session: pytest.Session) -> None:
         """Find out how the session's samples are to be run. Raises pytest.UsageError where there
         are samples, but no model, or not the helpers that they ask for."""
         items = [item for item in session.items if isinstance(item, SampleItem)]
         if not items:
             return
-        if not self.specs:
+        if not self.models.specs:
             raise pytest.UsageError(
                 "no model to evaluate: name one with --model, such as --model=tiny, "
                 "--model=openai:NAME, or an alias from [tool.modeleval.models]"
             )
+        roles = self.models.roles
         try:
             for group in dict.fromkeys(item.group for item in items):
-                routing.check_roles(group.template.originalname, self._asked_by(group), self.roles)
+                routing.check_roles(group.template.originalname, self._asked_by(group), roles)
         except ModelevalError as error:
             raise pytest.UsageError(str(error)) from None
         self.protocol = choose_protocol(self.config, items, self.asked.count)
@@ -231,7 +218,7 @@ class Run:
     def start(self, first: SampleItem, upcoming: Upcoming) -> None:
         """Load or probe the models and start looking ahead. Raises pytest.UsageError."""
         try:
-            self._open_models(first.group.model)
+            self.models.open_all(first.group.model)
         except ModelevalError as error:
             raise pytest.UsageError(shown(str(error))) from None
         for group in self.groups:
@@ -239,7 +226,7 @@ class Run:
         self.lookahead = Lookahead(
             self.background,
             upcoming,
-            self.pool.limiters,
+            self.models.pool.limiters,
             seed=self.settings.seed,
             warn=self.warn,
             idle=self.idle,
@@ -296,34 +283,13 @@ class Run:
     def output(self) -> OutputRouting:
         return OutputRouting(self.config)
 
-    def known_models(self) -> dict[str, dict[str, Any]]:
-        """Which models have answered, by alias: plain values."""
-        identities = self.pool.identities if "pool" in self.__dict__ else {}
-        return {
-            alias: asdict(replace(identity, details=dict(identity.details)))
-            for alias, identity in identities.items()
-        }
-
-    @property
-    def restarts(self) -> int:
-        """How often an engine of this process has died and was started anew."""
-        return self.pool.restarts if "pool" in self.__dict__ else 0
-
-    def models_to_tell(self) -> dict[str, dict[str, Any]] | None:
-        """As `known_models`, where one has been opened since this was last asked."""
-        count = len(self.pool.identities) if "pool" in self.__dict__ else 0
-        if count == self._models_told:
-            return None
-        self._models_told = count
-        return self.known_models()
-
     def status(self) -> Status:
         """How this process is doing."""
         ahead = self.lookahead
         if ahead is None:
             return Status()
         return replace(
-            self.pool.status(),
+            self.models.status(),
             ended=ahead.ended,
             instant=ahead.instant,
             running=len(ahead.running),
@@ -333,7 +299,7 @@ class Run:
         """Give up what still runs and close every model."""
         self.blocked = self.lookahead is not None and not self.lookahead.cancel()
         if "background" in self.__dict__ and not self.blocked:
-            self.pool.close_all()
+            self.models.close()
             self.background.stop()
             self.state.close()
         if "telemetry" in self.__dict__ and self.telemetry is not None:
@@ -364,43 +330,6 @@ class Run:
         assert self.lookahead is not None
         return self.lookahead.take(item)
 
-    def model(self, alias: str) -> Model:
-        """The model under test, open; the benchmarks that it cannot serve are refused."""
-        held = self.pool.holds(self.specs[alias])
-        if not held and self.is_in_process(alias):
-            for other in self.specs:
-                self.close_engine(other)
-        model = self._open(alias)
-        if not held:
-            self._refuse_what_cannot_run(model)
-        return model
-
-    def _open(self, alias: str) -> Model:
-        job = self.settings.job
-        try:
-            return self.pool.open(self.specs[alias])
-        except UsageError as error:
-            if job is None or self.settings.models != (job.model,):
-                raise
-            raise job.explained(error) from None
-
-    def models(self, alias: str) -> Models:
-        """The model under test and its helpers, by role."""
-        found = Models(model=self.model(alias))
-        for role, spec in self.roles.items():
-            found[role] = self.pool.open(spec, role)
-        return found
-
-    def is_in_process(self, alias: str) -> bool:
-        """Whether the model under test takes memory of this process: of those one is held."""
-        spec = self.specs.get(alias)
-        return spec is not None and in_process(spec, self.backends)
-
-    def close_engine(self, alias: str) -> None:
-        """An in-process engine ends before the next one is loaded."""
-        if self.is_in_process(alias):
-            self.pool.close(self.specs[alias])
-
     def missing_plan(
         self, template: pytest.Function, model: str, params: str, gates: Sequence[str], why: str
     ) -> Plan:
@@ -428,14 +357,6 @@ class Run:
             if terminal._tw.width_of_current_line:  # letters stand in it
                 terminal._tw.line()
             terminal.write_line(message, yellow=True)
-
-    def _open_models(self, first: str) -> None:
-        """Every API is probed before any sample runs; of the engines only the first is loaded."""
-        for alias in self.specs:
-            if alias == first or not self.is_in_process(alias):
-                self.model(alias)
-        for role, spec in self.roles.items():
-            self.pool.open(spec, role)
 
     def text_of(self, path: Path) -> ModuleText:
         if path not in self.module_texts:

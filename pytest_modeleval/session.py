@@ -149,7 +149,7 @@ class Session:
         self.scoreboard.enough = (self.controller or self.run).enough
         if not self.is_worker:
             try:
-                self.run.check_prices()
+                self.run.models.check_prices()
                 self.scoreboard.plugins = self.run.contributed.records()
             except ModelevalError as error:
                 raise pytest.UsageError(shown(str(error))) from None
@@ -193,7 +193,7 @@ class Session:
                     self.scoreboard.tally(group.plan)
             self.scoreboard.open_files(folder, self.choice.state(survey))
             self.scoreboard.expect(survey.selected, survey.kept)
-            self.scoreboard.know_models(self.run.known_models())
+            self.scoreboard.know_models(self.run.models.known())
         except BaseException:
             folder.abandon()
             raise
@@ -215,7 +215,7 @@ class Session:
             verdicts.publish(session, self.scoreboard)
         verdicts.publish_stopped(session, self.scoreboard)
         verdicts.publish_errors(session, self.scoreboard)
-        self.scoreboard.restarts += self.run.restarts
+        self.scoreboard.restarts += self.run.models.restarts
         try:
             result = self.scoreboard.finish(complete=complete, reason=self.reason)
         except ModelevalError as error:

@@ -91,11 +91,11 @@ class Worker:
         self.config.workeroutput["modeleval"] = packed(  # type: ignore[attr-defined]
             Farewell(
                 [*plans, *self.run.missing],
-                self.run.known_models(),
+                self.run.models.known(),
                 self.ended,
                 self.run.notices,
                 imported_packages(),
-                self.run.restarts,
+                self.run.models.restarts,
             )
         )
 
@@ -107,7 +107,7 @@ def engine_stages(run: Run, items: Sequence[pytest.Item]) -> list[tuple[int, int
     stages: list[tuple[int, int]] = []
     stage = 0
     for index, item in enumerate(items):
-        if isinstance(item, SampleItem) and run.is_in_process(item.group.model):
+        if isinstance(item, SampleItem) and run.models.is_in_process(item.group.model):
             own = engines.setdefault(item.group.model, len(engines))
             if own != stage:
                 stage = own
