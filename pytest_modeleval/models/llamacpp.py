@@ -146,6 +146,9 @@ class LlamaCppBackend:
         parameters = self._parameters(xllamacpp)
         try:
             self._server = xllamacpp.Server(parameters)
+            # Its loop begins in a thread of its own. Told to end before that, it would never end;
+            # once it has answered it has begun.
+            self._server.handle_completions({"prompt": "1", "max_tokens": 1})
         except RuntimeError:
             raise ModelError(
                 f"llamacpp: {self._name} could not be loaded: the file is damaged, of a kind that "

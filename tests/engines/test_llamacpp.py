@@ -257,6 +257,26 @@ def test_closing_ends_what_is_running_and_leaves_no_thread(
     assert not [each for each in threading.enumerate() if "llamacpp" in each.name]
 
 
+def test_it_is_loaded_once_its_loop_has_answered(
+    tiny_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """llama.cpp never ends where it is told to before its loop has begun."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    answered = []
+
+    class Server(xllamacpp.Server):  # type: ignore[misc, name-defined]
+        def handle_completions(self, *arguments: Any) -> Any:
+            found = super().handle_completions(*arguments)
+            answered.append(found["choices"])
+            return found
+
+    async def use(backend: LlamaCppBackend) -> int:
+        return len(answered)
+
+    monkeypatch.setattr(xllamacpp, "Server", Server)
+    assert with_backend(tiny_gguf, use) == 1
+
+
 def test_the_identity_proves_the_weights(tiny_gguf: Path, tmp_path: Path) -> None:
     async def use(backend: LlamaCppBackend) -> str | None:
         assert backend.identity.backend_version
