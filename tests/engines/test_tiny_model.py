@@ -87,6 +87,9 @@ class LlamaCpp:
         parameters.n_ctx = 4 * 512
         parameters.cache_prompt = False
         parameters.verbosity = -1
+        # Threads that wait for each other, each on a core that another run of the tests has taken,
+        # compute next to nothing.
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
         self._server = xllamacpp.Server(parameters)
 
     def complete(self, prompts: list[str]) -> list[Reply]:
