@@ -289,7 +289,7 @@ class Run:
         if ahead is None:
             return Status()
         return replace(
-            self.models.status(),
+            self.models.pool.status(),
             ended=ahead.ended,
             instant=ahead.instant,
             running=len(ahead.running),

@@ -12,7 +12,6 @@ from pytest_modeleval.group import Models
 from pytest_modeleval.models.catalog import BackendEntry, by_alias, in_process, parse_spec
 from pytest_modeleval.models.model import Model
 from pytest_modeleval.models.pool import ModelPool, check_prices
-from pytest_modeleval.models.status import Status
 from pytest_modeleval.settings import RunConfig
 
 
@@ -132,7 +131,3 @@ class RunModels:
     def restarts(self) -> int:
         """How often an engine of this process has died and was started anew."""
         return self._open_pool.restarts if self._open_pool is not None else 0
-
-    def status(self) -> Status:
-        """What is asked of them now."""
-        return self.pool.status()

@@ -42,13 +42,11 @@ from pytest_modeleval.models.protocol import (
     LogLikelihood,
     Request,
 )
-from pytest_modeleval.models.weights import gguf_files, revision, settings
+from pytest_modeleval.models.weights import SMALL, gguf_files, revision, settings
 
 # A streamed request can be abandoned at any token, but pays about 30 µs for each of them. One of
 # so few tokens is not worth abandoning.
 SHORT = 32
-# Below this size (bytes) threads wait for each other longer than they compute.
-SMALL = 16 << 20
 # A GGUF file starts with its metadata; each entry is the key's length, the key, and a type (8: a
 # string).
 CHAT_TEMPLATE = struct.pack("<Q", 23) + b"tokenizer.chat_template" + struct.pack("<I", 8)

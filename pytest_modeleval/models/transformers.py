@@ -32,16 +32,12 @@ from pytest_modeleval.models.protocol import (
     Usage,
 )
 from pytest_modeleval.models.weights import (
+    SMALL,
     checkpoint_files,
     checkpoint_folder,
     revision,
     settings,
 )
-
-Pair = tuple[list[int], list[int]]
-
-SMALL = 16 << 20
-"""Below this size (bytes) threads wait for each other longer than they compute."""
 
 
 class TransformersBackend:

@@ -24,6 +24,9 @@ _PARTS_OF_A_MODEL = (
     *(".json", ".model", ".tiktoken", ".jinja", ".txt", ".py"),
 )
 
+SMALL = 16 << 20
+"""Below this size (bytes) a processor's threads wait for each other longer than they compute."""
+
 
 def revision(files: Iterable[Path]) -> str:
     """A hash of the files' names and of every byte in them: `sha256:…`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +70,10 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def one_process(
-    project: Project, data: Path, monkeypatch_module: pytest.MonkeyPatch
-) -> Iterator[Run]:
+def one_process(project: Project, data: Path, monkeypatch_module: pytest.MonkeyPatch) -> Run:
     monkeypatch_module.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     project.conftest(CONFTEST)
-    yield Run(project, data)
+    return Run(project, data)
 
 
 def test_a_run(one_process: Run) -> None:
